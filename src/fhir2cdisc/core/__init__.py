@@ -1,0 +1,1 @@
+"""The vocabulary of the conversion: paths, columns, mappings, datasets, issues, the ledger."""

@@ -1,0 +1,1 @@
+"""How each SDTM domain is made from FHIR: declarations, one module a domain."""

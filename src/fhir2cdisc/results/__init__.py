@@ -1,0 +1,1 @@
+"""Analysis results: statistics and the endpoint table."""
