@@ -38,52 +38,106 @@ E_, W_, N_ = Severity.ERROR, Severity.WARNING, Severity.NOTE
 CATALOGUE: dict[str, Kind] = {
     # FH: the source
     "FH0001": Kind(E_, "Line is not valid JSON", "correct or re-export the line; it was left out"),
-    "FH0002": Kind(E_, "File ends early or is damaged", "export the file again; what could be read was used"),
-    "FH0003": Kind(E_, "Entry has no resourceType", "it is no FHIR resource; remove it or correct it"),
+    "FH0002": Kind(
+        E_, "File ends early or is damaged", "export the file again; what could be read was used"
+    ),
+    "FH0003": Kind(
+        E_, "Entry has no resourceType", "it is no FHIR resource; remove it or correct it"
+    ),
     "FH0004": Kind(E_, "Resource has no usable subject", "add the reference to its Patient"),
     "FH0005": Kind(E_, "Subject is not in the input", "export the Patient too"),
-    "FH0006": Kind(W_, "Reference leads nowhere", "export the resource it names, or correct the reference"),
-    "FH0007": Kind(W_, "Several values where one is expected; the first is used", "say which one is meant"),
+    "FH0006": Kind(
+        W_, "Reference leads nowhere", "export the resource it names, or correct the reference"
+    ),
+    "FH0007": Kind(
+        W_, "Several values where one is expected; the first is used", "say which one is meant"
+    ),
     "FH0008": Kind(E_, "Element has an unexpected shape", "the resource does not conform to FHIR"),
     "FH0009": Kind(E_, "Date is impossible", "correct the date in the source; it was left out"),
     "FH0010": Kind(W_, "Resource is given twice with the same version", "the last one was used"),
-    "FH0011": Kind(W_, "File is not FHIR and was passed over", "remove it from the folder, or check its name"),
-    "FH0012": Kind(W_, "Unknown modifierExtension; resource set aside", "add it to [fhir] modifier_extensions if it is harmless"),
-    "FH0013": Kind(N_, "The same official identifier on several resources; the newest is used", "check that they are one record"),
+    "FH0011": Kind(
+        W_, "File is not FHIR and was passed over", "remove it from the folder, or check its name"
+    ),
+    "FH0012": Kind(
+        W_,
+        "Unknown modifierExtension; resource set aside",
+        "add it to [fhir] modifier_extensions if it is harmless",
+    ),
+    "FH0013": Kind(
+        N_,
+        "The same official identifier on several resources; the newest is used",
+        "check that they are one record",
+    ),
     "FH0014": Kind(E_, "Resource does not conform to FHIR", "correct it in the source system"),
     "FH0015": Kind(W_, "Number cannot be read", "correct the value in the source"),
     "FH0016": Kind(E_, "Unknown resourceType", "it is no FHIR resource type"),
     # CT: terminology
-    "CT0001": Kind(W_, "Code has no CDISC term", "add it to conceptmaps/<codelist>.json of the study"),
+    "CT0001": Kind(
+        W_, "Code has no CDISC term", "add it to conceptmaps/<codelist>.json of the study"
+    ),
     "CT0002": Kind(W_, "Unit cannot be converted", "use a UCUM unit, or correct it"),
     # SD: SDTM
     "SD0001": Kind(E_, "Required variable is missing", "see the variable's source in the mapping"),
     "SD0002": Kind(W_, "Text is longer than 200 bytes and was cut", "shorten it, or map it to CO"),
     "SD0003": Kind(W_, "Characters outside ASCII were replaced", "check the text"),
     "SD0004": Kind(W_, "Lesion has no agreed role (target, non-target, new)", "see docs/input.md"),
-    "SD0005": Kind(W_, "Irradiation of the lesion cannot be determined", "review; it counts as neither irradiated nor not"),
+    "SD0005": Kind(
+        W_,
+        "Irradiation of the lesion cannot be determined",
+        "review; it counts as neither irradiated nor not",
+    ),
     "SD0006": Kind(W_, "Radiotherapy course is linked to no lesion", "name the treated lesion"),
-    "SD0007": Kind(N_, "No study treatment is named; every administration is taken as study treatment", "name it in [treatment] drugs"),
-    "SD0008": Kind(N_, "No protocol mark on radiotherapy; every delivered course is taken as protocol treatment", "mark it, see docs/input.md"),
-    "SD0009": Kind(W_, "Record is given more than once under the same key", "remove the duplicates"),
-    "SD0010": Kind(W_, "Record is dated after the death of the subject", "correct one of the two dates"),
-    "SD0011": Kind(W_, "Response is not a RECIST response and was not taken over", "see docs/input.md"),
+    "SD0007": Kind(
+        N_,
+        "No study treatment is named; every administration is taken as study treatment",
+        "name it in [treatment] drugs",
+    ),
+    "SD0008": Kind(
+        N_,
+        "No protocol mark on radiotherapy; every delivered course is taken as protocol treatment",
+        "mark it, see docs/input.md",
+    ),
+    "SD0009": Kind(
+        W_, "Record is given more than once under the same key", "remove the duplicates"
+    ),
+    "SD0010": Kind(
+        W_, "Record is dated after the death of the subject", "correct one of the two dates"
+    ),
+    "SD0011": Kind(
+        W_, "Response is not a RECIST response and was not taken over", "see docs/input.md"
+    ),
     "SD0012": Kind(W_, "Death without a date", "query the date"),
-    "SD0013": Kind(N_, "Subject has no ResearchSubject; the Patient id is the subject identifier", "export ResearchSubject"),
+    "SD0013": Kind(
+        N_,
+        "Subject has no ResearchSubject; the Patient id is the subject identifier",
+        "export ResearchSubject",
+    ),
     # AD: ADaM
     "AD0001": Kind(W_, "A dataset that the derivation needs is not there", "see docs/output.md"),
     "AD0002": Kind(W_, "Subject has no study clock start", "give the date of enrolment"),
     "AD0003": Kind(W_, "Partial date was imputed", "complete it in the source if possible"),
     # RS: response
-    "RS0001": Kind(W_, "Target lesion has no baseline measurement", "the subject has no adequate baseline"),
+    "RS0001": Kind(
+        W_, "Target lesion has no baseline measurement", "the subject has no adequate baseline"
+    ),
     "RS0002": Kind(W_, "Measurement is negative and was left out", "correct it in the source"),
-    "RS0003": Kind(W_, "Lesion is measured more than once in one assessment; the latest is used", "remove the duplicate"),
+    "RS0003": Kind(
+        W_,
+        "Lesion is measured more than once in one assessment; the latest is used",
+        "remove the duplicate",
+    ),
     "RS0004": Kind(W_, "Measurement belongs to no identified lesion", "identify the lesion in TU"),
-    "RS0005": Kind(W_, "Nodal target is measured by its longest diameter only", "give the short axis"),
+    "RS0005": Kind(
+        W_, "Nodal target is measured by its longest diameter only", "give the short axis"
+    ),
     "RS0006": Kind(W_, "Assessment is dated after death", "correct one of the two dates"),
     "RS0007": Kind(W_, "Scan dates within one assessment are far apart", "check the time point"),
-    "RS0008": Kind(N_, "Several evaluators; one is used for the derived response", "name it in [response] evaluator"),
-}  # fmt: skip
+    "RS0008": Kind(
+        N_,
+        "Several evaluators; one is used for the derived response",
+        "name it in [response] evaluator",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +160,9 @@ class Issues:
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], tuple[int, set[str]]] = {}
 
-    def add(self, code: str, message: str = "", samples: Iterable[str] = (), count: int = 0) -> None:
+    def add(
+        self, code: str, message: str = "", samples: Iterable[str] = (), count: int = 0
+    ) -> None:
         """Report a problem; `count` defaults to the number of samples (at least 1).
 
         `samples` name resources or records (``Observation/x``, ``file:line``, ``USUBJID TUSEQ``).

@@ -1,0 +1,500 @@
+"""Columns: functions from a table to one column that can also explain themselves.
+
+That is the only rule. A column answers three questions and nothing else:
+
+* `paths`     which FHIR paths must be in the flat table?   -> plans the reading
+* `evaluate`  what are the values?                          -> converts the data
+* `describe`  how would I say this in English?              -> fills define.xml
+
+so one declaration drives conversion, metadata and traceability alike. The verbs are a closed
+set; `apply` is the way out, and its sentence is a required argument.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Protocol, Self
+
+import numpy as np
+import pandas as pd
+
+from fhir2cdisc.core import concept as concepts
+from fhir2cdisc.core import dates
+from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.core.rows import Rows
+
+
+class Origin(StrEnum):
+    """Define-XML v2.1, def:Origin/@Type."""
+
+    COLLECTED = "Collected"
+    DERIVED = "Derived"
+    ASSIGNED = "Assigned"
+    PROTOCOL = "Protocol"
+    PREDECESSOR = "Predecessor"
+
+
+class Terms(Protocol):
+    """What a column asks of terminology."""
+
+    def recode(self, codelist: str, concept: str) -> str | None:
+        """The CDISC term of an encoded concept (see `core.concept`) or of a plain text."""
+
+    def convert(self, number: str, unit: str, to: str) -> str | None:
+        """An exact decimal in another unit, or None if the units do not convert."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a column may look at besides its table.
+
+    `flats` are the flat tables by `Rows`, each with ``%key`` (``Type/id``); `frames` the datasets
+    already made, by name, with USUBJID.
+    """
+
+    terms: Terms
+    flats: Mapping[Rows, pd.DataFrame] = field(default_factory=dict)
+    frames: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    issues: Issues = field(default_factory=Issues)
+    where: str = ""
+
+    def report(self, code: str, message: str, table: pd.DataFrame, mask: pd.Series) -> None:
+        """An issue on the rows of a mask, naming the resources."""
+        rows = table.loc[mask.to_numpy(dtype=bool)]
+        names: list[str] = list(rows["%key"].dropna().unique()[:200]) if "%key" in table else []
+        self.issues.add(
+            code, f"{self.where}: {message}" if self.where else message, names, len(rows)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column(ABC):
+    """A function from a table to one column."""
+
+    origin: Origin = Origin.DERIVED
+    comment: str = ""
+
+    @property
+    @abstractmethod
+    def paths(self) -> frozenset[str]:
+        """The paths of the own flat table."""
+
+    @property
+    def joined(self) -> frozenset[tuple[Rows, str]]:
+        """The paths of other flat tables."""
+        return frozenset()
+
+    @abstractmethod
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        """The values, with the index of `table`; `str` unless the column says otherwise."""
+
+    @abstractmethod
+    def describe(self) -> str:
+        """The rule in English."""
+
+    def as_(self, origin: Origin, comment: str = "") -> Self:
+        """The same column, documented with another origin."""
+        return replace(self, origin=origin, comment=comment or self.comment)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Path(Column):
+    path: str
+    origin: Origin = Origin.COLLECTED
+
+    @property
+    def paths(self) -> frozenset[str]:
+        return frozenset({self.path})
+
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        return table[self.path]
+
+    def describe(self) -> str:
+        return self.path.removesuffix(".concept()")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Of(Column):
+    """A column made of other columns: paths and joins are theirs."""
+
+    sources: tuple[Column, ...]
+
+    @property
+    def paths(self) -> frozenset[str]:
+        return frozenset[str]().union(*(s.paths for s in self.sources))
+
+    @property
+    def joined(self) -> frozenset[tuple[Rows, str]]:
+        return frozenset[tuple[Rows, str]]().union(*(s.joined for s in self.sources))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Const(Column):
+    value: str
+    origin: Origin = Origin.ASSIGNED
+
+    @property
+    def paths(self) -> frozenset[str]:
+        return frozenset()
+
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        return pd.Series(self.value, index=table.index, dtype="str")
+
+    def describe(self) -> str:
+        return f'"{self.value}"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Var(Column):
+    name: str
+
+    @property
+    def paths(self) -> frozenset[str]:
+        return frozenset()
+
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        return table[self.name]
+
+    def describe(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Text(_Of):
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        return by_distinct(self.sources[0].evaluate(table, context), concepts.verbatim)
+
+    def describe(self) -> str:
+        return f"text of {self.sources[0].describe()}, else its display, else its code"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Recode(_Of):
+    codelist: str
+    keep: bool
+
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        raw = self.sources[0].evaluate(table, context)
+        out = by_distinct(raw, lambda value: context.terms.recode(self.codelist, value))
+        unmapped = raw.notna() & out.isna()
+        if unmapped.any():
+            for value in raw[unmapped].unique():
+                text = f"{concepts.name(value)} is not mapped to {self.codelist}"
+                context.report("CT0001", text, table, raw == value)
+            if self.keep:
+                out = out.where(~unmapped, by_distinct(raw, _upper))
+        return out
+
+    def describe(self) -> str:
+        return f"{self.sources[0].describe()} mapped to codelist {self.codelist}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _FirstOf(_Of):
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        first, *others = self.sources
+        out = first.evaluate(table, context)
+        for source in others:
+            if not out.isna().any():
+                break
+            out = out.where(out.notna(), source.evaluate(table, context))
+        return out
+
+    def describe(self) -> str:
+        return "first that is there of: " + "; ".join(s.describe() for s in self.sources)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _When(_Of):
+    equals: tuple[str, ...]
+
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        test, then, *otherwise = (s.evaluate(table, context) for s in self.sources)
+        true = test.isin(self.equals) if self.equals else test.notna()
+        if otherwise:
+            return then.where(true, otherwise[0])
+        return then.where(true)
+
+    def describe(self) -> str:
+        test, then, *otherwise = (s.describe() for s in self.sources)
+        values = " or ".join(f'"{v}"' for v in self.equals)
+        condition = f"{test} is {values}" if values else f"there is {test}"
+        return f"{then} if {condition}" + (f", else {otherwise[0]}" if otherwise else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Iso8601(_Of):
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        raw = self.sources[0].evaluate(table, context)
+        dtc = dates.without_zone(raw)
+        possible = dates.is_possible(dtc)
+        if not possible.all():
+            text = f"{self.sources[0].describe()} is no date of the calendar"
+            context.report("FH0009", text, table, ~possible)
+        return dtc.where(possible)
+
+    def describe(self) -> str:
+        return (
+            f"{self.sources[0].describe()}, local time without UTC offset, precision as collected"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _InUnit(Column):
+    """The value of a Quantity in another unit, as exact decimal text."""
+
+    element: str
+    unit: str
+
+    @property
+    def paths(self) -> frozenset[str]:
+        return frozenset({f"{self.element}.{part}" for part in ("value", "code", "unit")})
+
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        number = table[f"{self.element}.value"]
+        unit = table[f"{self.element}.code"]
+        unit = unit.where(unit.notna(), table[f"{self.element}.unit"])
+        pair = number + concepts.FIELD + unit.fillna("")
+        out = by_distinct(
+            pair, lambda p: context.terms.convert(*p.split(concepts.FIELD, 1), self.unit)
+        )
+        failed = number.notna() & out.isna()
+        if failed.any():
+            context.report(
+                "CT0002", f"{self.element} is not in a unit of {self.unit}", table, failed
+            )
+        return out
+
+    def describe(self) -> str:
+        return f"{self.element} in {self.unit}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Join(Column):
+    """A column of the resource that a reference names."""
+
+    reference: Column
+    rows: Rows
+    column: Column
+
+    @property
+    def paths(self) -> frozenset[str]:
+        return self.reference.paths
+
+    @property
+    def joined(self) -> frozenset[tuple[Rows, str]]:
+        own = frozenset((self.rows, path) for path in self.column.paths)
+        return own | self.column.joined | self.reference.joined
+
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        key = self.reference.evaluate(table, context)
+        other = context.flats[self.rows]
+        values = self.column.evaluate(other, context)
+        found = values.set_axis(other["%key"])
+        found = found[~found.index.duplicated(keep="last")]
+        dangling = key.notna() & ~key.isin(found.index)
+        if dangling.any():
+            text = f"{self.reference.describe()} names no {self.rows.resource} of the input"
+            context.report("FH0006", text, table, dangling)
+        out = found.reindex(key.to_numpy())
+        return out.set_axis(table.index)
+
+    def describe(self) -> str:
+        return (
+            f"{self.column.describe()} of the {self.rows.resource} at {self.reference.describe()}"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Apply(_Of):
+    function: Callable[..., pd.Series]
+    text: str
+
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        return self.function(*(s.evaluate(table, context) for s in self.sources))
+
+    def describe(self) -> str:
+        return self.text.format(*(s.describe() for s in self.sources))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _PerSubject(Column):
+    """The earliest or latest date of the subject in datasets made before."""
+
+    variables: tuple[str, ...]
+    last: bool
+
+    @property
+    def paths(self) -> frozenset[str]:
+        return frozenset()
+
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        parts = []
+        for variable in self.variables:
+            dataset, name = variable.split(".")
+            frame = context.frames.get(dataset)
+            if frame is not None and len(frame):
+                parts.append(frame[["USUBJID", name]].set_axis(["USUBJID", "dtc"], axis=1))
+        if not parts:
+            return pd.Series(np.nan, index=table.index, dtype="str")
+        found = pd.concat(parts, ignore_index=True).dropna()
+        # A date without time is before every time of that day; only the day decides.
+        found = found.assign(day=found["dtc"].str.slice(0, 10))
+        ordered = found.sort_values(["day", "dtc"], kind="stable")
+        kept = ordered.drop_duplicates("USUBJID", keep="last" if self.last else "first")
+        value = kept.set_index("USUBJID")["dtc"]
+        return value.reindex(table["USUBJID"].to_numpy()).set_axis(table.index).astype("str")
+
+    def describe(self) -> str:
+        return ("latest" if self.last else "earliest") + " of " + ", ".join(self.variables)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Described(Column):
+    """A variable that a derivation made before; here is its rule in English."""
+
+    name: str
+    text: str
+
+    @property
+    def paths(self) -> frozenset[str]:
+        return frozenset()
+
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        return table[self.name]
+
+    def describe(self) -> str:
+        return self.text
+
+
+def by_distinct(values: pd.Series, function: Callable[[str], str | None]) -> pd.Series:
+    """A text function of each value, called once for each distinct one."""
+    codes, uniques = pd.factorize(values)
+    mapped = pd.Series([function(value) for value in uniques], dtype="str")
+    out = mapped.reindex(codes)  # code -1 (missing) has no row, hence stays missing
+    out.index = values.index
+    return out
+
+
+def _upper(value: str) -> str | None:
+    text = concepts.verbatim(value)
+    return text.upper() if text else None
+
+
+def _to_float(values: pd.Series) -> pd.Series:
+    return pd.Series(pd.to_numeric(values, errors="coerce"), dtype="float64")
+
+
+def path(element: str) -> Column:
+    """The value at a FHIR path, as collected."""
+    return _Path(path=element)
+
+
+def coded(element: str, system: str) -> Column:
+    """The code a CodeableConcept carries in one code system."""
+    return _Path(path=f"{element}.coding.where(system = '{system}').code")
+
+
+def concept(element: str) -> Column:
+    """A CodeableConcept with all its codings and its text, to be recoded or read as text."""
+    return _Path(path=f"{element}.concept()")
+
+
+def text_of(source: Column) -> Column:
+    """What the source calls a concept: its text, else its display, else its code."""
+    return _Text(sources=(source,), origin=source.origin)
+
+
+def const(value: str) -> Column:
+    """The same value on every row."""
+    return _Const(value=value)
+
+
+def var(name: str) -> Column:
+    """A variable declared further up in the same mapping."""
+    return _Var(name=name)
+
+
+def recode(source: Column, codelist: str, *, keep: bool = False) -> Column:
+    """A source mapped to CDISC controlled terminology.
+
+    What has no term is an issue and stays missing; with `keep` (extensible codelists) its text
+    in upper case takes the place.
+    """
+    return _Recode(sources=(source,), codelist=codelist, keep=keep, origin=source.origin)
+
+
+def first_of(*sources: Column) -> Column:
+    """The first of several sources that is not missing."""
+    return _FirstOf(sources=sources, origin=sources[0].origin)
+
+
+def when(
+    test: Column, equals: str | tuple[str, ...], then: Column, otherwise: Column | None = None
+) -> Column:
+    """`then` where `test` has one of the values (``()``: any), else `otherwise` or missing."""
+    values = (equals,) if isinstance(equals, str) else equals
+    sources = (test, then) if otherwise is None else (test, then, otherwise)
+    return _When(sources=sources, equals=values)
+
+
+def iso8601(source: Column) -> Column:
+    """A FHIR date or dateTime as --DTC: same precision, same calendar day, nothing imputed.
+
+    References:
+        SDTMIG v3.4, section 4.4.1 and 4.4.2.
+    """
+    return _Iso8601(sources=(source,), origin=Origin.COLLECTED)
+
+
+def quantity(element: str, unit: str = "") -> Column:
+    """The number of a Quantity as collected, with its comparator; with `unit` exactly converted."""
+    if unit:
+        return _InUnit(element=element, unit=unit)
+    number = path(f"{element}.value")
+    sign = path(f"{element}.comparator")
+    return apply(
+        (number, sign), lambda n, s: (s.fillna("") + n).astype("str"), "{} with its comparator"
+    ).as_(Origin.COLLECTED)
+
+
+def join(reference: Column | str, rows: Rows, column: Column) -> Column:
+    """A column of the resource that a reference names; what leads nowhere is an issue."""
+    key = path(f"{reference}.getReferenceKey()") if isinstance(reference, str) else reference
+    return _Join(reference=key, rows=rows, column=column, origin=column.origin)
+
+
+def apply(
+    source: Column | tuple[Column, ...], function: Callable[..., pd.Series], text: str
+) -> Column:
+    """A vectorised function of one or several sources, with the sentence that documents it."""
+    sources = source if isinstance(source, tuple) else (source,)
+    return _Apply(sources=sources, function=function, text=text)
+
+
+def number(source: Column) -> Column:
+    """The source as float64; what is no number is an issue of the converter, and missing."""
+    return apply(source, _to_float, "{} as number")
+
+
+def earliest(*variables: str) -> Column:
+    """The subject's earliest date of ``DATASET.VARIABLE``s made before."""
+    return _PerSubject(variables=variables, last=False)
+
+
+def latest(*variables: str) -> Column:
+    """The subject's latest date of ``DATASET.VARIABLE``s made before."""
+    return _PerSubject(variables=variables, last=True)
+
+
+def described(name: str, text: str, origin: Origin = Origin.DERIVED) -> Column:
+    """A variable that an engine or a derivation made, with the sentence that documents it."""
+    return _Described(name=name, text=text, origin=origin)
+
+
+def predecessor(source: str) -> Column:
+    """A variable taken over unchanged: ``predecessor("ADSL.AGE")``."""
+    return _Described(name=source.rpartition(".")[2], text=source, origin=Origin.PREDECESSOR)

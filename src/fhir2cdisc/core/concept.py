@@ -1,0 +1,59 @@
+"""CodeableConcepts as one text, so that a concept is one cell of the flat table.
+
+The codings and the text of a concept are kept together, in their order: recoding looks at
+distinct texts only, and nothing of the source is lost on the way to a mapping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+FIELD = "\x1f"
+ITEM = "\x1e"
+
+
+class Coding(NamedTuple):
+    """One coding; the text of the concept is a coding without system and code."""
+
+    system: str
+    code: str
+    display: str
+
+
+def encode(concept: dict[str, Any]) -> str | None:
+    """A FHIR CodeableConcept (or a bare Coding) as one text, or None if it says nothing."""
+    codings = concept.get("coding")
+    if codings is None and "code" in concept and concept["code"].__class__ is str:
+        codings = (concept,)
+    items = [
+        f"{coding.get('system') or ''}{FIELD}{coding.get('code') or ''}{FIELD}"
+        f"{coding.get('display') or ''}"
+        for coding in codings or ()
+        if coding
+    ]
+    if text := concept.get("text"):
+        items.append(FIELD + FIELD + text)
+    return ITEM.join(items) or None
+
+
+def decode(text: str) -> Iterator[Coding]:
+    """The codings of an encoded concept; a plain text is a coding with only a display."""
+    for item in text.split(ITEM):
+        fields = item.split(FIELD)
+        yield Coding(*fields) if len(fields) == 3 else Coding("", "", item)
+
+
+def verbatim(text: str) -> str | None:
+    """What the source calls it: the text, else the first display, else the first code."""
+    codings = list(decode(text))
+    texts = [c.display for c in codings if not c.code and c.display]
+    displays = [c.display for c in codings if c.display]
+    codes = [c.code for c in codings if c.code]
+    return next(iter([*texts, *displays, *codes]), None)
+
+
+def name(text: str) -> str:
+    """How messages name a concept: its codes, never its free text."""
+    coded = [f"{c.system}|{c.code}" for c in decode(text) if c.code]
+    return ", ".join(coded) if coded else "text without a code"

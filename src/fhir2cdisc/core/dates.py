@@ -1,0 +1,51 @@
+"""ISO 8601 dates as SDTM wants them (SDTMIG v3.4, section 4.4)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+_ZONE = r"(?:Z|[+-]\d{2}:\d{2})$"
+_DATE = r"^(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2})(\.\d+)?)?)?)?)?$"
+
+
+def without_zone(dtc: pd.Series) -> pd.Series:
+    """A FHIR dateTime as --DTC: same precision and same calendar day, offset and fraction cut off.
+
+    SDTM keeps the local clock time at the site; a shift to UTC could change the day.
+    """
+    local = dtc.str.replace(_ZONE, "", regex=True)
+    return local.str.replace(r"(T\d{2}:\d{2}:\d{2})\.\d+$", r"\1", regex=True)
+
+
+def is_possible(dtc: pd.Series) -> pd.Series:
+    """True where a --DTC (or a truncated one) is a date of the calendar; missing is possible."""
+    values = pd.Series(dtc.dropna().unique(), dtype="str")
+    parts = values.str.extract(_DATE)
+    year, month, day, hour, minute = (
+        pd.to_numeric(parts[i], errors="coerce").fillna(fill)
+        for i, fill in ((0, 0), (1, 1), (2, 1), (3, 0), (4, 0))
+    )
+    calendar = pd.to_datetime(
+        {"year": year.clip(1900, 2200), "month": month, "day": day}, errors="coerce"
+    )
+    good = parts[0].notna() & year.between(1900, 2200) & calendar.notna()
+    good &= hour.le(23) & minute.le(59)
+    return ~dtc.isin(values[~good])
+
+
+def to_date(dtc: pd.Series) -> pd.Series:
+    """The complete dates of a --DTC as `datetime64[s]`; partial and missing dates are NaT."""
+    return pd.to_datetime(dtc.str.slice(0, 10), format="%Y-%m-%d", errors="coerce").astype(
+        "datetime64[s]"
+    )
+
+
+def study_day(dtc: pd.Series, reference: pd.Series) -> pd.Series:
+    """Study day as float64: there is no day 0; missing if either date is partial.
+
+    References:
+        SDTMIG v3.4, section 4.4.4.
+    """
+    elapsed = (to_date(dtc) - to_date(reference)).dt.days
+    return pd.Series(np.where(elapsed >= 0, elapsed + 1, elapsed), index=dtc.index, dtype="float64")

@@ -1,0 +1,172 @@
+"""The study configuration: what a study says differently, and nothing else.
+
+`study.toml` is read here and nowhere else. Every key has a default; without a file the defaults
+alone are in force. An unknown key or a wrong value is a `StudyError` that names the file and the
+key. See docs/study.md for the keys.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fhir2cdisc.errors import StudyError
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Identity(_Settings):
+    """[study]"""
+
+    id: str = Field(default="UNSPECIFIED", pattern=r"^[A-Z0-9][A-Z0-9 ._-]{0,19}$")
+    """STUDYID: at most 20 capital letters, digits, blanks, dots and hyphens."""
+    title: str = ""
+    """Title of the study."""
+    country: str = Field(default="", pattern=r"^([A-Z]{3})?$")
+    """ISO 3166-1 alpha-3 code for DM.COUNTRY where the Patient has no address."""
+
+
+class Treatment(_Settings):
+    """[treatment]"""
+
+    drugs: tuple[str, ...] = ()
+    """Study drugs, by the text, display or code of the medication; the first names EXTRT."""
+    arm: str = "Treatment"
+    """ARM and ACTARM of every treated subject, where ResearchSubject names none."""
+    armcd: str = Field(default="TRT", max_length=20)
+    """ARMCD and ACTARMCD."""
+    teae_days: int = Field(default=30, ge=0)
+    """Days after the last treatment during which an adverse event is treatment-emergent."""
+
+
+class Radiotherapy(_Settings):
+    """[radiotherapy]"""
+
+    domain: Literal["PR_AND_EX", "EX", "PR"] = "PR_AND_EX"
+    """Where protocol radiotherapy is recorded."""
+    protocol: Literal["marked", "all", "auto"] = "auto"
+    """Which courses are protocol treatment: those marked with the research-study extension, all,
+    or (auto) the marked ones if there are any, else all."""
+
+
+class Response(_Settings):
+    """[response] (RECIST 1.1; section numbers of Eisenhauer 2009)"""
+
+    criteria: str = "RECIST 1.1"
+    """RSCAT and PARCAT3."""
+    pr_pct: float = Field(default=30, gt=0, lt=100)
+    """Decrease from baseline for PR, percent, inclusive (4.3.1)."""
+    pd_pct: float = Field(default=20, gt=0)
+    """Increase over nadir for PD, percent, inclusive (4.3.1)."""
+    pd_abs_mm: float = Field(default=5, ge=0)
+    """Absolute increase over nadir for PD, mm, inclusive (4.3.1)."""
+    vol_pr_pct: float = Field(default=30, gt=0, lt=100)
+    """Decrease of volume for a response, percent: the registry's wording taken literally."""
+    vol_pd_pct: float = Field(default=72.8, gt=0)
+    """Increase of volume over nadir for PD, percent: 20 % in diameter."""
+    tstm_mm: float = Field(default=5, gt=0)
+    """Value of a lesion that is too small to measure, mm (4.3.2)."""
+    node_normal_mm: float = Field(default=10, gt=0)
+    """A node is normal below this short axis, mm (4.2)."""
+    confirm_days: int = Field(default=28, ge=0)
+    """Days between a response and its confirmation (4.6.1)."""
+    max_ne_between: int = Field(default=1, ge=0)
+    """NE assessments allowed between a response and its confirmation (4.4.4)."""
+    sd_min_days: int = Field(default=42, ge=0)
+    """Days from the start for SD as best response (4.6)."""
+    nt_pd_states: tuple[str, ...] = ("UNEQUIVOCAL",)
+    """TUMSTATE values of a non-target lesion that mean unequivocal progression."""
+    evaluator: str = "INVESTIGATOR"
+    """Whose lesions are used where several evaluators read them (TUEVAL)."""
+    assessment_gap_days: int = Field(default=14, ge=0)
+    """Without a time point, a new assessment starts after a gap of more than so many days."""
+
+
+class Endpoints(_Settings):
+    """[endpoints]"""
+
+    start: Literal["enrolment", "treatment"] = "enrolment"
+    """Start of the study clock."""
+    visit_interval_days: int = Field(default=42, gt=0)
+    """Planned days between tumour assessments."""
+    visit_window_days: int = Field(default=7, ge=0)
+    """Allowed deviation, days."""
+    months: int = Field(default=6, gt=0)
+    """Calendar months of the landmark and of the lesion-level analysis."""
+    nrcr_rule: Literal["best", "sustained", "last", "landmark"] = "best"
+    """When a non-irradiated lesion counts as controlled."""
+
+
+class Fhir(_Settings):
+    """[fhir]"""
+
+    modifier_extensions: tuple[str, ...] = ()
+    """URLs of modifier extensions that do not change what a resource means for this study."""
+
+
+class Study(_Settings):
+    """Everything a study may say; frozen."""
+
+    study: Identity = Identity()
+    treatment: Treatment = Treatment()
+    radiotherapy: Radiotherapy = Radiotherapy()
+    response: Response = Response()
+    endpoints: Endpoints = Endpoints()
+    fhir: Fhir = Fhir()
+    visits: Mapping[str, float] = Field(
+        default_factory=lambda: {
+            "SCREENING": -1.0, "BASELINE": 0.0, "WEEK 6": 6.0, "WEEK 12": 12.0,
+            "WEEK 18": 18.0, "WEEK 24": 24.0,
+        }
+    )  # fmt: skip
+    """VISIT (capital letters) -> VISITNUM."""
+    aliases: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
+    """Codelist or value set -> source text or ``system|code`` -> CDISC term."""
+    mapping: Mapping[str, Any] = Field(default_factory=dict)
+    """[mapping.XX.columns]: columns of a domain that the study replaces or adds."""
+    folder: Path | None = Field(default=None, exclude=True)
+    """Where study.toml is: conceptmaps/ and valuesets/ beside it win over the package's."""
+
+    @property
+    def id(self) -> str:
+        return self.study.id
+
+    def settings(self) -> dict[str, Any]:
+        """Every setting in force, for run.json."""
+        return self.model_dump(mode="json")
+
+
+def read_study(file: Path | None) -> Study:
+    """The study of a study.toml, or the defaults if there is none.
+
+    Raises:
+        StudyError: unreadable file, broken TOML, unknown key or wrong value, with its place.
+    """
+    if file is None:
+        return Study()
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StudyError(f"{file}: cannot be read ({error.strerror}); check --study") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StudyError(f"{file}: is not valid TOML: {error}") from error
+    if "folder" in content:
+        raise StudyError(f"{file}: unknown key  @ folder")
+    try:
+        return Study(**content, folder=file.parent)
+    except ValidationError as error:
+        lines = [f"{_sentence(e)}  @ {'.'.join(map(str, e['loc']))}" for e in error.errors()]
+        raise StudyError(f"{file}: " + "; ".join(lines)) from None
+
+
+def _sentence(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "unknown key"
+    text: str = error["msg"]
+    return text[:1].lower() + text[1:]
