@@ -22,7 +22,7 @@ class _Settings(BaseModel):
 
 
 class Identity(_Settings):
-    """[study]"""
+    """[study]."""
 
     id: str = Field(default="UNSPECIFIED", pattern=r"^[A-Z0-9][A-Z0-9 ._-]{0,19}$")
     """STUDYID: at most 20 capital letters, digits, blanks, dots and hyphens."""
@@ -33,7 +33,7 @@ class Identity(_Settings):
 
 
 class Treatment(_Settings):
-    """[treatment]"""
+    """[treatment]."""
 
     drugs: tuple[str, ...] = ()
     """Study drugs, by the text, display or code of the medication; the first names EXTRT."""
@@ -46,7 +46,7 @@ class Treatment(_Settings):
 
 
 class Radiotherapy(_Settings):
-    """[radiotherapy]"""
+    """[radiotherapy]."""
 
     domain: Literal["PR_AND_EX", "EX", "PR"] = "PR_AND_EX"
     """Where protocol radiotherapy is recorded."""
@@ -56,7 +56,7 @@ class Radiotherapy(_Settings):
 
 
 class Response(_Settings):
-    """[response] (RECIST 1.1; section numbers of Eisenhauer 2009)"""
+    """[response] (RECIST 1.1; section numbers of Eisenhauer 2009)."""
 
     criteria: str = "RECIST 1.1"
     """RSCAT and PARCAT3."""
@@ -89,7 +89,7 @@ class Response(_Settings):
 
 
 class Endpoints(_Settings):
-    """[endpoints]"""
+    """[endpoints]."""
 
     start: Literal["enrolment", "treatment"] = "enrolment"
     """Start of the study clock."""
@@ -104,7 +104,7 @@ class Endpoints(_Settings):
 
 
 class Fhir(_Settings):
-    """[fhir]"""
+    """[fhir]."""
 
     modifier_extensions: tuple[str, ...] = ()
     """URLs of modifier extensions that do not change what a resource means for this study."""

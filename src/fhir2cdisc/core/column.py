@@ -258,9 +258,12 @@ class _InUnit(Column):
         unit = table[f"{self.element}.code"]
         unit = unit.where(unit.notna(), table[f"{self.element}.unit"])
         pair = number + concepts.FIELD + unit.fillna("")
-        out = by_distinct(
-            pair, lambda p: context.terms.convert(*p.split(concepts.FIELD, 1), self.unit)
-        )
+
+        def convert(number_and_unit: str) -> str | None:
+            value, source = number_and_unit.split(concepts.FIELD, 1)
+            return context.terms.convert(value, source, self.unit)
+
+        out = by_distinct(pair, convert)
         failed = number.notna() & out.isna()
         if failed.any():
             context.report(

@@ -1,0 +1,70 @@
+"""SDTM -> ADaM: run the derivations in order, each on all datasets made before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from fhir2cdisc.core.column import Context, Terms
+from fhir2cdisc.core.dataset import TRACE_COLUMNS, Dataset
+from fhir2cdisc.core.derivation import Derivation, Derived
+from fhir2cdisc.core.issue import Issues
+
+
+def derive_datasets(
+    derivations: Sequence[Derivation],
+    sdtm: Mapping[str, pd.DataFrame],
+    study: Any,
+    terms: Terms,
+    issues: Issues,
+) -> dict[str, Dataset]:
+    """The analysis datasets that the given SDTM frames support, by name, in order."""
+    frames = dict(sdtm)
+    out: dict[str, Dataset] = {}
+    for derivation in derivations:
+        absent = [name for name in derivation.needs if name not in frames]
+        if absent:
+            issues.add("AD0001", f"{derivation.name} needs {', '.join(absent)}")
+            continue
+        dataset = _build(
+            derivation, derivation.derive(frames, study, issues), frames, terms, issues
+        )
+        out[derivation.name] = dataset
+        frames[derivation.name] = dataset.frame
+    return out
+
+
+def _build(
+    derivation: Derivation,
+    derived: Derived,
+    frames: Mapping[str, pd.DataFrame],
+    terms: Terms,
+    issues: Issues,
+) -> Dataset:
+    """Evaluate the columns over the derived frame; sort by key; carry the trace along."""
+    table = derived.frame.reset_index(drop=True)
+    context = Context(terms=terms, frames=frames, issues=issues, where=derivation.name)
+    for name, column in derivation.columns.items():
+        table[name] = column.evaluate(table, context)
+    table = table[list(derivation.columns)]
+    order = table.sort_values(list(derivation.keys), kind="stable").index
+    position = pd.Series(range(len(order)), index=order)
+    trace = derived.parents.assign(
+        row=derived.parents["row"].map(position),
+        parent_kind=derived.parents["parent"]
+        .str.startswith("AD")
+        .map({True: "ADAM", False: "SDTM"}),
+        version="",
+    )
+    trace = trace[list(TRACE_COLUMNS)].drop_duplicates()
+    return Dataset(
+        name=derivation.name,
+        label=derivation.label,
+        keys=derivation.keys,
+        frame=table.loc[order].reset_index(drop=True),
+        columns=derivation.columns,
+        labels=derivation.labels,
+        trace=trace.sort_values(list(TRACE_COLUMNS), ignore_index=True),
+    )
