@@ -43,6 +43,13 @@ class Treatment(_Settings):
     """ARMCD and ACTARMCD."""
     teae_days: int = Field(default=30, ge=0)
     """Days after the last treatment during which an adverse event is treatment-emergent."""
+    sequence: str = "RT + PD-1"
+    """TRTSEQP, the planned sequence of treatments."""
+    related: tuple[str, ...] = (
+        "RELATED", "POSSIBLY RELATED", "PROBABLY RELATED", "DEFINITELY RELATED",
+        "POSSIBLE", "PROBABLE", "DEFINITE", "Y",
+    )  # fmt: skip
+    """Values of AEREL and AERELRT that count as related to the treatment."""
 
 
 class Radiotherapy(_Settings):
@@ -70,14 +77,30 @@ class Response(_Settings):
     """Decrease of volume for a response, percent: the registry's wording taken literally."""
     vol_pd_pct: float = Field(default=72.8, gt=0)
     """Increase of volume over nadir for PD, percent: 20 % in diameter."""
+    vol_pd_abs_mm3: float = Field(default=0, ge=0)
+    """Absolute increase of volume over nadir for PD, mm3: none unless given."""
+    vol_source: Literal["collected", "computed"] = "collected"
+    """Collected volumes where a lesion has one at baseline, else (or always) from the diameters."""
+    vol_third_axis: Literal["perpendicular", "mean"] = "perpendicular"
+    """Third axis of a lesion with two diameters: the shorter one again, or the mean of both."""
+    vol_tstm_mm3: float = Field(default=65, gt=0)
+    """Volume of a lesion that is too small to measure, mm3: a sphere of 5 mm."""
     tstm_mm: float = Field(default=5, gt=0)
     """Value of a lesion that is too small to measure, mm (4.3.2)."""
     node_normal_mm: float = Field(default=10, gt=0)
     """A node is normal below this short axis, mm (4.2)."""
     confirm_days: int = Field(default=28, ge=0)
     """Days between a response and its confirmation (4.6.1)."""
+    confirm_tolerance_days: int = Field(default=0, ge=0)
+    """Days by which a confirmation may come earlier than `confirm_days`."""
     max_ne_between: int = Field(default=1, ge=0)
     """NE assessments allowed between a response and its confirmation (4.4.4)."""
+    accept_sd_between: bool = False
+    """Whether PR, SD, PR confirms PR."""
+    cr_reappear: Literal["after_overall_cr", "after_target_cr", "off"] = "after_overall_cr"
+    """After which CR a target lesion that is there again is PD at once (Table 3, note a)."""
+    equivocal_backdate: bool = True
+    """Whether a new lesion that proves unequivocal is PD from its equivocal scan on (4.3.5)."""
     sd_min_days: int = Field(default=42, ge=0)
     """Days from the start for SD as best response (4.6)."""
     nt_pd_states: tuple[str, ...] = ("UNEQUIVOCAL",)
@@ -101,6 +124,13 @@ class Endpoints(_Settings):
     """Calendar months of the landmark and of the lesion-level analysis."""
     nrcr_rule: Literal["best", "sustained", "last", "landmark"] = "best"
     """When a non-irradiated lesion counts as controlled."""
+    population: Literal["FASFL", "ITTFL", "EVLFL"] = "FASFL"
+    """Analysis set of response, lesion control and survival: all enrolled and treated, all
+    enrolled, or the evaluable subjects."""
+    death_day: Literal[1, 15] = 1
+    """Day of the month assumed for a date of death without a day."""
+    confidence_level: float = Field(default=0.95, gt=0.5, lt=1)
+    """Level of the two-sided confidence intervals."""
 
 
 class Fhir(_Settings):
@@ -136,6 +166,19 @@ class Study(_Settings):
     @property
     def id(self) -> str:
         return self.study.id
+
+    def named(self, identifier: str) -> Study:
+        """The same study under the STUDYID of its data."""
+        return self.model_copy(update={"study": self.study.model_copy(update={"id": identifier})})
+
+    def texts(self) -> dict[str, str]:
+        """The settings that mappings take over as text, by ``section.key``."""
+        return {
+            f"{section}.{key}": value
+            for section in ("study", "treatment", "response")
+            for key, value in getattr(self, section).model_dump().items()
+            if isinstance(value, str)
+        }
 
     def settings(self) -> dict[str, Any]:
         """Every setting in force, for run.json."""

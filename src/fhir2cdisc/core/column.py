@@ -59,11 +59,16 @@ class Context:
     flats: Mapping[Rows, pd.DataFrame] = field(default_factory=dict)
     frames: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     issues: Issues = field(default_factory=Issues)
+    settings: Mapping[str, str] = field(default_factory=dict)
     where: str = ""
+    used: dict[tuple[str, Rows], pd.Series] = field(default_factory=dict)
+    """What was read through references: (reference, rows) -> key by row of the table."""
 
     def report(self, code: str, message: str, table: pd.DataFrame, mask: pd.Series) -> None:
         """An issue on the rows of a mask, naming the resources."""
         rows = table.loc[mask.to_numpy(dtype=bool)]
+        if rows.empty:
+            return
         names: list[str] = list(rows["%key"].dropna().unique()[:200]) if "%key" in table else []
         self.issues.add(
             code, f"{self.where}: {message}" if self.where else message, names, len(rows)
@@ -148,6 +153,62 @@ class _Const(Column):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Nothing(Column):
+    @property
+    def paths(self) -> frozenset[str]:
+        return frozenset()
+
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        return pd.Series(np.nan, index=table.index, dtype="str")
+
+    def describe(self) -> str:
+        return "nothing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Setting(Column):
+    key: str
+    origin: Origin = Origin.PROTOCOL
+
+    @property
+    def paths(self) -> frozenset[str]:
+        return frozenset()
+
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        value = context.settings[self.key] or np.nan
+        return pd.Series(value, index=table.index, dtype="str")
+
+    def describe(self) -> str:
+        return f"{self.key} of the study"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lookup(Column):
+    """A variable of another dataset's record of the same subject, by a key both have."""
+
+    variable: str
+    on: str
+    key: str
+
+    @property
+    def paths(self) -> frozenset[str]:
+        return frozenset()
+
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        dataset, name = self.variable.split(".")
+        frame = context.frames.get(dataset)
+        if frame is None or frame.empty:
+            return pd.Series(np.nan, index=table.index, dtype="str")
+        known = frame[["USUBJID", self.on, name]].dropna().drop_duplicates(["USUBJID", self.on])
+        found = known.set_index(["USUBJID", self.on])[name]
+        index = pd.MultiIndex.from_frame(table[["USUBJID", self.key]])
+        return found.reindex(index).set_axis(table.index).astype("str")
+
+    def describe(self) -> str:
+        return f"{self.variable} where {self.on} = {self.key}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Var(Column):
     name: str
 
@@ -164,28 +225,33 @@ class _Var(Column):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Text(_Of):
+    codes: bool
+
     def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
-        return by_distinct(self.sources[0].evaluate(table, context), concepts.verbatim)
+        text = concepts.verbatim if self.codes else concepts.words
+        return by_distinct(self.sources[0].evaluate(table, context), text)
 
     def describe(self) -> str:
-        return f"text of {self.sources[0].describe()}, else its display, else its code"
+        last = ", else its code" if self.codes else ""
+        return f"text of {self.sources[0].describe()}, else its display{last}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Recode(_Of):
     codelist: str
     keep: bool
+    quiet: bool
 
     def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
         raw = self.sources[0].evaluate(table, context)
         out = by_distinct(raw, lambda value: context.terms.recode(self.codelist, value))
         unmapped = raw.notna() & out.isna()
-        if unmapped.any():
+        if unmapped.any() and not self.quiet:
             for value in raw[unmapped].unique():
                 text = f"{concepts.name(value)} is not mapped to {self.codelist}"
                 context.report("CT0001", text, table, raw == value)
-            if self.keep:
-                out = out.where(~unmapped, by_distinct(raw, _upper))
+        if self.keep:
+            out = out.where(~unmapped, by_distinct(raw, concepts.verbatim))
         return out
 
     def describe(self) -> str:
@@ -303,12 +369,66 @@ class _Join(Column):
             text = f"{self.reference.describe()} names no {self.rows.resource} of the input"
             context.report("FH0006", text, table, dangling)
         out = found.reindex(key.to_numpy())
+        context.used[self.reference.describe(), self.rows] = key.where(~dangling)
         return out.set_axis(table.index)
 
     def describe(self) -> str:
         return (
             f"{self.column.describe()} of the {self.rows.resource} at {self.reference.describe()}"
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Gather(Column):
+    """One value of the rows of another table that belong to this row's resource."""
+
+    rows: Rows
+    by: Column
+    value: Column
+    order: tuple[str, ...]
+    several: str
+
+    @property
+    def paths(self) -> frozenset[str]:
+        return frozenset()
+
+    @property
+    def joined(self) -> frozenset[tuple[Rows, str]]:
+        own = frozenset((self.rows, path) for path in self.by.paths | self.value.paths)
+        return own | self.by.joined | self.value.joined
+
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        other = context.flats[self.rows]
+        found = pd.DataFrame(
+            {
+                "key": self.by.evaluate(other, context),
+                "value": self.value.evaluate(other, context),
+                "source": other["%key"],
+            }
+        ).dropna(subset=["key", "value"])
+        rank = {value: position for position, value in enumerate(self.order)}
+        found["rank"] = found["value"].map(rank).fillna(len(rank)).astype("float64")
+        found = found.sort_values(["key", "rank", "source"], kind="stable")
+        first = found.drop_duplicates("key").set_index("key")
+        key = table["%key"].to_numpy()
+        out = first["value"].reindex(key).set_axis(table.index)
+        if not self.order:
+            distinct = found.drop_duplicates(["key", "value"])["key"]
+            many = table["%key"].isin(distinct[distinct.duplicated()])
+            if self.several:
+                out = out.mask(many, self.several)
+            elif many.any():
+                context.report("FH0007", self.describe(), table, many)
+        source = first["source"].reindex(key).set_axis(table.index)
+        context.used[self.describe(), self.rows] = source
+        return out.astype("str")
+
+    def describe(self) -> str:
+        text = f"{self.value.describe()} of its {self.rows.resource}"
+        text += f" {self.rows.each}" if self.rows.each else ""
+        if self.order:
+            text += ", the first in the order " + ", ".join(self.order)
+        return text + (f'; "{self.several}" if there are several' if self.several else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -382,11 +502,6 @@ def by_distinct(values: pd.Series, function: Callable[[str], str | None]) -> pd.
     return out
 
 
-def _upper(value: str) -> str | None:
-    text = concepts.verbatim(value)
-    return text.upper() if text else None
-
-
 def _to_float(values: pd.Series) -> pd.Series:
     return pd.Series(pd.to_numeric(values, errors="coerce"), dtype="float64")
 
@@ -406,9 +521,9 @@ def concept(element: str) -> Column:
     return _Path(path=f"{element}.concept()")
 
 
-def text_of(source: Column) -> Column:
-    """What the source calls a concept: its text, else its display, else its code."""
-    return _Text(sources=(source,), origin=source.origin)
+def text_of(source: Column, *, codes: bool = True) -> Column:
+    """What the source calls a concept: its text, else its display, else (with `codes`) its code."""
+    return _Text(sources=(source,), codes=codes, origin=source.origin)
 
 
 def const(value: str) -> Column:
@@ -421,13 +536,36 @@ def var(name: str) -> Column:
     return _Var(name=name)
 
 
-def recode(source: Column, codelist: str, *, keep: bool = False) -> Column:
+def nothing() -> Column:
+    """Missing on every row."""
+    return _Nothing()
+
+
+def upper(source: Column) -> Column:
+    """A text in capitals, without blanks at its ends."""
+    text = "{} in capitals"
+    return apply(source, lambda s: s.str.strip().str.upper(), text).as_(source.origin)
+
+
+def setting(key: str) -> Column:
+    """A setting of the study, such as ``treatment.arm``, on every row."""
+    return _Setting(key=key)
+
+
+def lookup(variable: str, on: str, key: str) -> Column:
+    """``DATASET.VARIABLE`` of the subject's record whose `on` equals this record's `key`."""
+    return _Lookup(variable=variable, on=on, key=key)
+
+
+def recode(source: Column, codelist: str, *, keep: bool = False, quiet: bool = False) -> Column:
     """A source mapped to CDISC controlled terminology.
 
     What has no term is an issue and stays missing; with `keep` (extensible codelists) its text
-    in upper case takes the place.
+    takes the place. `quiet` is for sources that need not be of this codelist.
     """
-    return _Recode(sources=(source,), codelist=codelist, keep=keep, origin=source.origin)
+    return _Recode(
+        sources=(source,), codelist=codelist, keep=keep, quiet=quiet, origin=source.origin
+    )
 
 
 def first_of(*sources: Column) -> Column:
@@ -468,6 +606,25 @@ def join(reference: Column | str, rows: Rows, column: Column) -> Column:
     """A column of the resource that a reference names; what leads nowhere is an issue."""
     key = path(f"{reference}.getReferenceKey()") if isinstance(reference, str) else reference
     return _Join(reference=key, rows=rows, column=column, origin=column.origin)
+
+
+def gather(
+    rows: Rows,
+    value: Column,
+    by: Column | None = None,
+    order: tuple[str, ...] = (),
+    several: str = "",
+) -> Column:
+    """A value from rows that belong to this resource: its own elements, or what refers to it.
+
+    `by` gives the key of the resource that a row of `rows` belongs to (default: the resource it
+    is an element of). Of several values the first in `order` is taken; without an order,
+    different values are an issue, or `several`.
+    """
+    key = by if by is not None else path("%key")
+    return _Gather(
+        rows=rows, by=key, value=value, order=order, several=several, origin=value.origin
+    )
 
 
 def apply(

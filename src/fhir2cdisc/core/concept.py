@@ -46,11 +46,14 @@ def decode(text: str) -> Iterator[Coding]:
 
 def verbatim(text: str) -> str | None:
     """What the source calls it: the text, else the first display, else the first code."""
+    return words(text) or next((c.code for c in decode(text) if c.code), None)
+
+
+def words(text: str) -> str | None:
+    """The text of a concept, else its first display; a code is no word."""
     codings = list(decode(text))
-    texts = [c.display for c in codings if not c.code and c.display]
-    displays = [c.display for c in codings if c.display]
-    codes = [c.code for c in codings if c.code]
-    return next(iter([*texts, *displays, *codes]), None)
+    texts = (c.display for c in codings if not c.code and c.display)
+    return next(texts, None) or next((c.display for c in codings if c.display), None)
 
 
 def name(text: str) -> str:

@@ -49,3 +49,20 @@ def study_day(dtc: pd.Series, reference: pd.Series) -> pd.Series:
     """
     elapsed = (to_date(dtc) - to_date(reference)).dt.days
     return pd.Series(np.where(elapsed >= 0, elapsed + 1, elapsed), index=dtc.index, dtype="float64")
+
+
+def age_in_years(birth: pd.Series, reference: pd.Series) -> pd.Series:
+    """Full years from one complete date to another as float64; missing if a date is partial."""
+    born, then = to_date(birth), to_date(reference)
+    before_birthday = (then.dt.month * 100 + then.dt.day) < (born.dt.month * 100 + born.dt.day)
+    years = (then.dt.year - born.dt.year - before_birthday).astype("float64")
+    known: pd.Series = years.where(born.notna() & then.notna())
+    return known
+
+
+def is_before(first: pd.Series, second: pd.Series) -> pd.Series:
+    """Y or N: is one complete date before another; missing if a date is partial or missing."""
+    early, late = to_date(first), to_date(second)
+    known = early.notna() & late.notna()
+    answer = (early < late).map({True: "Y", False: "N"}).astype("str")
+    return answer.where(known)

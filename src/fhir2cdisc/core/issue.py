@@ -116,6 +116,34 @@ CATALOGUE: dict[str, Kind] = {
     "AD0001": Kind(W_, "A dataset that the derivation needs is not there", "see docs/output.md"),
     "AD0002": Kind(W_, "Subject has no study clock start", "give the date of enrolment"),
     "AD0003": Kind(W_, "Partial date was imputed", "complete it in the source if possible"),
+    "AD0004": Kind(
+        W_,
+        "Death has no usable date; survival is censored at the last date known alive",
+        "query the date",
+    ),
+    "AD0005": Kind(
+        W_,
+        "Enrolment or the study clock has no date of its own; another date stands in",
+        "give the date",
+    ),
+    "AD0006": Kind(
+        W_,
+        "Adverse event has no usable start date and is not counted as treatment-emergent",
+        "query the date",
+    ),
+    "AD0007": Kind(
+        W_, "Adverse event has no grade and is not counted as grade 3 or higher", "query the grade"
+    ),
+    "AD0008": Kind(
+        W_,
+        "Event is dated before the study clock starts; it counts on the first day",
+        "check the date",
+    ),
+    "AD0009": Kind(
+        N_,
+        "Subject is outside the denominator of an endpoint",
+        "see the counted reasons among the endpoints",
+    ),
     # RS: response
     "RS0001": Kind(
         W_, "Target lesion has no baseline measurement", "the subject has no adequate baseline"
@@ -136,6 +164,27 @@ CATALOGUE: dict[str, Kind] = {
         N_,
         "Several evaluators; one is used for the derived response",
         "name it in [response] evaluator",
+    ),
+    "RS0009": Kind(
+        W_,
+        "Target lesion is neither known as irradiated nor as not irradiated",
+        "link the radiotherapy course to its lesions; until then it is in no lesion group but ALL",
+    ),
+    "RS0010": Kind(
+        E_, "Tumour record has neither a date nor a time point", "give the date of the scan"
+    ),
+    "RS0011": Kind(
+        W_,
+        "New lesion has no result record; it counts as present when it was identified",
+        "add its TR record",
+    ),
+    "RS0012": Kind(
+        N_,
+        "Lesion was irradiated off protocol and is not evaluable from then on",
+        "check that the course is off protocol",
+    ),
+    "RS0013": Kind(
+        W_, "New lesion is recorded before any post-baseline assessment", "check date and role"
     ),
 }
 

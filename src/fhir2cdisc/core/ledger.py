@@ -22,6 +22,7 @@ class Status(StrEnum):
 REASONS: dict[str, str] = {
     "": "",
     "not asked for": "no mapping of this study takes this type or code",
+    "not needed": "it is read only to complete the records of others, and none needed it",
     "not valid JSON": "the line or entry cannot be parsed",
     "no resourceType": "it is no FHIR resource",
     "unknown resourceType": "it is no FHIR resource type",

@@ -11,9 +11,10 @@ interpretation per resource. A path that is not understood is refused.
 ``ofType(Quantity)``     ``value.ofType(Quantity)`` is ``valueQuantity`` in JSON
 ``extension('url')``     the extensions with this URL
 ``exists()``             ``true`` if there is anything here
-``getReferenceKey()``    ``Type/id`` of a Reference (SQL on FHIR v2)
+``getReferenceKey()``    ``Type/id`` of a Reference (SQL on FHIR v2); with a type only such ones
 ``getResourceKey()``     ``Type/id`` of the resource itself
 ``concept()``            a CodeableConcept as one text (see `core.concept`); ours
+``$this``                the element itself, where rows are elements
 ``%resource.a``          from the resource, where rows are its elements
 =======================  ==========================================================
 
@@ -61,13 +62,13 @@ class Step(NamedTuple):
 def parse(path: str) -> tuple[Step, ...]:
     """Split a path into steps; raise `PathError` at the place that is not understood."""
     found: list[Step] = []
-    position = len("%resource.") if path.startswith("%resource.") else 0
+    position = next((len(p) for p in ("%resource.", "$this.") if path.startswith(p)), 0)
     while position < len(path):
         match = _STEP.match(path, position)
         if match is None:
             raise PathError(path, at=path[position:])
         name, argument = match["name"], match["args"]
-        if (argument is not None) != (name in _FUNCTIONS):
+        if argument is not None and name not in _FUNCTIONS:
             raise PathError(path, at=path[position:])
         if name == "ofType":
             if not found or found[-1].argument is not None:
@@ -187,6 +188,18 @@ def _reference(node: Any, out: list[str]) -> None:
         out.append(reference_key(text(value)))
 
 
+def _reference_to(kind: str) -> Emit:
+    start = kind + "/"
+
+    def emit(node: Any, out: list[str]) -> None:
+        found: list[str] = []
+        _reference(node, found)
+        # A urn: does not say its type; it is checked where it is joined.
+        out.extend(key for key in found if key.startswith((start, "urn:")))
+
+    return emit
+
+
 def _resource_key(node: Any, out: list[str]) -> None:
     if node.get("id"):
         out.append(f"{node.get('resourceType')}/{node['id']}")
@@ -206,6 +219,8 @@ def _function(path: str, step: Step, then: Emit, *, last: bool) -> Emit:
         return _where(tuple(match["path"].split(".")), match["value"], then)
     if step.name == "extension" and (match := _STRING.match(argument)):
         return _extension(match[1], then)
+    if last and step.name == "getReferenceKey" and re.fullmatch(r"[A-Z][A-Za-z]+", argument):
+        return _reference_to(argument)
     if not argument.strip():
         if step.name == "first":
             return _first(then)

@@ -1,0 +1,5 @@
+"""``python -m fhir2cdisc``."""
+
+from fhir2cdisc.cli import main
+
+main()

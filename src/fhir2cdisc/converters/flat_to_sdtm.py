@@ -1,0 +1,341 @@
+"""Flat tables -> SDTM datasets: evaluate declarations, column by column.
+
+1. The subjects: which Patient is which USUBJID.
+2. The columns of every mapping over its flat table; records without a required value, without a
+   subject or given twice are left out, with the reason for the ledger.
+3. What needs the other datasets: DM, then study days, flags and --SEQ of every domain.
+4. Supplemental qualifiers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import pandas as pd
+
+from fhir2cdisc.converters.fhir_to_flat import Flats
+from fhir2cdisc.core.column import Column, Context, Origin, Terms, const, var
+from fhir2cdisc.core.dataset import TRACE_COLUMNS, Dataset
+from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.core.ledger import LEDGER_COLUMNS, Status
+from fhir2cdisc.core.mapping import DomainMapping, Subjects
+from fhir2cdisc.core.text import is_char, to_ascii
+from fhir2cdisc.sdtm import shared, standard
+from fhir2cdisc.sdtm.supp import split_long_text, supplemental_qualifiers
+
+NO_SOURCE = const("").as_(Origin.ASSIGNED, "Expected variable without a source in the data.")
+
+
+@dataclass(slots=True)
+class Conversion:
+    """What the engine collects on the way: records, their sources, and reasons for the ledger."""
+
+    study: str
+    terms: Terms
+    issues: Issues
+    flats: Flats
+    settings: Mapping[str, str]
+    subjects: pd.Series = field(default_factory=lambda: pd.Series(dtype="str"))
+    frames: dict[str, pd.DataFrame] = field(default_factory=dict)
+    sources: dict[str, pd.DataFrame] = field(default_factory=dict)
+    columns: dict[str, dict[str, Column]] = field(default_factory=dict)
+    reasons: list[pd.DataFrame] = field(default_factory=list)
+
+    def context(self, where: str) -> Context:
+        return Context(
+            terms=self.terms,
+            flats=self.flats.tables,
+            frames=self.frames,
+            issues=self.issues,
+            settings=self.settings,
+            where=where,
+        )
+
+    def leave_out_protocol_radiotherapy(self, domain: str) -> None:
+        """The study records protocol radiotherapy in another domain only."""
+        frame = self.frames[domain]
+        category, mark = f"{domain}CAT", "%protocol"
+        own = frame[category].eq("RADIATION THERAPY") & frame[mark].eq("Y")
+        kept = frame[~own.fillna(False).astype(bool)]  # noqa: FBT003
+        self.frames[domain] = kept
+        source = self.sources[domain]
+        self.sources[domain] = source[source["row"].isin(kept.index)]
+
+    def treated_lesions(self, links: pd.DataFrame) -> pd.DataFrame:
+        """USUBJID, ``left`` (site) and ``right`` (name of the lesion) of the registry's links."""
+        source = self.sources["TU"].merge(
+            self.frames["TU"][["USUBJID", "TULNKID"]], left_on="row", right_index=True
+        )
+        names = source.drop_duplicates(["%key", "TULNKID"])[["%key", "TULNKID"]]
+        pairs = links.merge(names, left_on="lesion", right_on="%key")
+        pairs["USUBJID"] = pairs["subject"].map(self.subjects)
+        pairs = pairs.rename(columns={"site": "left", "TULNKID": "right"})
+        return pairs[["USUBJID", "left", "right"]].dropna().drop_duplicates()
+
+
+def identify_subjects(conversion: Conversion, subjects: Subjects) -> None:
+    """USUBJID = STUDYID-SUBJID for every Patient, by its key."""
+    table = conversion.flats.tables[subjects.rows]
+    subjid = subjects.subjid.evaluate(table, conversion.context("DM"))
+    usubjid = (conversion.study + "-" + subjid).astype("str")
+    twice = usubjid.duplicated(keep=False)
+    if twice.any():
+        # Two Patients may share an identifier by mistake: their own ids keep them apart.
+        usubjid = usubjid.where(~twice, usubjid + "-" + table["%key"].str.partition("/")[2])
+        conversion.issues.add("SD0009", "SUBJID", table.loc[twice, "%key"][:200], int(twice.sum()))
+    conversion.subjects = usubjid.set_axis(table["%key"])
+
+
+def convert_domain(conversion: Conversion, mappings: Sequence[DomainMapping]) -> None:
+    """Evaluate the mappings of one domain; their records are put together."""
+    domain = mappings[0].domain
+    pieces, sources, declared = [], [], {}
+    offset = 0
+    for mapping in mappings:
+        table = conversion.flats.tables[mapping.rows]
+        piece, source = _evaluate(conversion, mapping, table)
+        piece.index = pd.RangeIndex(offset, offset + len(piece))
+        source["row"] += offset
+        offset += len(piece)
+        pieces.append(piece)
+        sources.append(source)
+        declared.update({**mapping.columns, **_qualifier_columns(mapping)})
+    frame = pd.concat([p for p in pieces if len(p)] or pieces[:1])
+    unique = mappings[0].unique
+    if unique:
+        frame = _first_of_each(conversion, frame, unique, mappings[0].keys)
+    conversion.frames[domain] = frame
+    source = pd.concat(sources, ignore_index=True)
+    conversion.sources[domain] = source[source["row"].isin(frame.index)]
+    conversion.columns[domain] = {
+        **shared.identifiers(domain, conversion.study),
+        "USUBJID": var("USUBJID"),
+        **declared,
+    }
+
+
+def _qualifier_columns(mapping: DomainMapping) -> dict[str, Column]:
+    return {name: column for name, (_, column) in (mapping.qualifiers or {}).items()}
+
+
+def _evaluate(
+    conversion: Conversion, mapping: DomainMapping, flat: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The records of one mapping, and their sources (row, %key)."""
+    context = conversion.context(mapping.domain)
+    table = flat.copy()
+    subject = mapping.subject.evaluate(table, context)
+    table["USUBJID"] = subject.map(conversion.subjects).astype("str")
+    lost = table["USUBJID"].isna()
+    if lost.any():
+        absent = subject.isna()
+        _exclude(conversion, table[absent], Status.QUARANTINED, "no subject")
+        _exclude(conversion, table[lost & ~absent], Status.QUARANTINED, "subject not in the input")
+        context.report("FH0004", mapping.rows.resource, table, absent)
+        context.report("FH0005", mapping.rows.resource, table, lost & ~absent)
+        table = table[~lost]
+    columns = {**shared.identifiers(mapping.domain, conversion.study), **mapping.columns}
+    for name, column in {**columns, **_qualifier_columns(mapping)}.items():
+        table[name] = column.evaluate(table, context)
+        if name in mapping.required:  # no work, and no issue, for what makes no record
+            absent = table[name].isna()
+            _exclude(conversion, table[absent], Status.EXCLUDED, "no record")
+            table = table[~absent]
+    own = pd.DataFrame({"row": range(len(table)), "%key": table["%key"].to_numpy(), "own": True})
+    position = pd.Series(range(len(table)), index=table.index)
+    sources = [own]
+    for used in context.used.values():
+        read = used[used.notna() & used.index.isin(table.index)]
+        lines = {"row": position[read.index].to_numpy(), "%key": read.to_numpy(), "own": False}
+        sources.append(pd.DataFrame(lines))
+    names = ["%key", "USUBJID", *columns, *_qualifier_columns(mapping)]
+    found = pd.concat(sources, ignore_index=True).drop_duplicates(["row", "%key"])
+    return table[names], found
+
+
+def _first_of_each(
+    conversion: Conversion,
+    frame: pd.DataFrame,
+    unique: tuple[str, ...],
+    keys: tuple[str, ...],
+) -> pd.DataFrame:
+    order = frame.sort_values([*keys, "%key"], kind="stable")
+    repeated = order[order.duplicated(list(unique))]
+    _exclude(conversion, repeated, Status.EXCLUDED, "duplicate")
+    return frame.drop(index=repeated.index)
+
+
+def _exclude(conversion: Conversion, table: pd.DataFrame, status: Status, reason: str) -> None:
+    if len(table):
+        keys = table["%key"].drop_duplicates()
+        conversion.reasons.append(pd.DataFrame({"key": keys, "status": status, "reason": reason}))
+
+
+def finish_domains(
+    conversion: Conversion, mappings: Sequence[Sequence[DomainMapping]]
+) -> dict[str, Dataset]:
+    """Study days, flags, --SEQ and supplemental qualifiers; the datasets in the order of names."""
+    versions = conversion.flats.ledger.drop_duplicates("key", keep="last").set_index("key")[
+        "version"
+    ]
+    datasets: dict[str, Dataset] = {}
+    for own in sorted(mappings, key=lambda m: m[0].domain):
+        domain, keys = own[0].domain, own[0].keys
+        frame = conversion.frames[domain]
+        if frame.empty:
+            continue
+        columns = dict(conversion.columns[domain])
+        context = conversion.context(domain)
+        more = {
+            **shared.timing(domain, columns),
+            **shared.last_before_exposure(domain, columns),
+        }
+        if f"{domain}SEQ" in {v.name for v in standard.variables(domain)}:
+            more |= shared.sequence(domain, keys)
+        table = _transportable(conversion, domain, frame)
+        for name, column in more.items():
+            table[name] = column.evaluate(table, context)
+        columns |= more
+        order = [f"{domain}SEQ"] if f"{domain}SEQ" in table else []
+        table = table.sort_values(["USUBJID", *order], kind="stable")
+        position = pd.Series(range(len(table)), index=table.index)
+        trace = _trace(conversion.sources[domain], position, versions)
+        table = table.reset_index(drop=True)
+        conversion.frames[domain] = table
+        datasets[domain] = _dataset(conversion, domain, table, columns, trace, keys)
+        whole = datasets[domain].frame
+        written = [name for name in whole.columns if name in table]
+        table, rest = split_long_text(domain, table, written)
+        if rest:
+            conversion.issues.add("SD0002", f"{domain}: continued in {', '.join(rest)}")
+            shorter = whole.assign(**{name: table[name] for name in written})
+            datasets[domain] = replace(datasets[domain], frame=shorter)
+        qualifiers = {n: q for m in own for n, q in (m.qualifiers or {}).items()}
+        extra = {**qualifiers, **rest}
+        if extra:
+            supp = _supplement(domain, table, extra, trace)
+            if supp is not None:
+                datasets[supp.name] = supp
+    return datasets
+
+
+def _transportable(conversion: Conversion, domain: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Text as printable ASCII, as every format of a submission needs it."""
+    table = frame.copy(deep=False)
+    for name in table.columns:
+        if not name.startswith("%") and is_char(table[name]):
+            text = table[name].str.strip()
+            table[name], lost = to_ascii(text.mask(text == ""))
+            if lost.any():
+                conversion.context(domain).report("SD0003", name, table, lost)
+    return table
+
+
+def _trace(source: pd.DataFrame, position: pd.Series, versions: pd.Series) -> pd.DataFrame:
+    kind = source["%key"].str.partition("/")
+    trace = pd.DataFrame(
+        {
+            "row": source["row"].map(position),
+            "parent_kind": "FHIR",
+            "parent": kind[0],
+            "parent_key": kind[2],
+            "version": source["%key"].map(versions).fillna(""),
+        }
+    )
+    return trace.sort_values(list(TRACE_COLUMNS), kind="stable", ignore_index=True)
+
+
+def _dataset(  # noqa: PLR0917
+    conversion: Conversion, domain: str, table: pd.DataFrame, columns: Mapping[str, Column],
+    trace: pd.DataFrame, keys: tuple[str, ...],
+) -> Dataset:  # fmt: skip
+    """Variables in IG order: required and expected ones always, others if they hold a value."""
+    frame: dict[str, pd.Series] = {}
+    labels: dict[str, str] = {}
+    used: dict[str, Column] = {}
+    for variable in standard.variables(domain):
+        name = variable.name
+        values = table.get(name)
+        if values is None or values.isna().all():
+            if variable.core == "Perm":
+                continue
+            if variable.core == "Req":
+                conversion.issues.add("SD0001", f"{domain}.{name}", count=len(table))
+            values = pd.Series(pd.NA, index=table.index, dtype="str")
+        elif variable.core == "Req" and values.isna().any():
+            conversion.issues.add("SD0001", f"{domain}.{name}", count=int(values.isna().sum()))
+        frame[name] = values.astype("float64" if variable.type == "Num" else "str")
+        labels[name] = variable.label
+        used[name] = columns.get(name, NO_SOURCE)
+    return Dataset(
+        name=domain,
+        label=standard.dataset(domain).label,
+        keys=keys,
+        frame=pd.DataFrame(frame),
+        columns=used,
+        labels=labels,
+        trace=trace,
+    )
+
+
+def _supplement(
+    domain: str, table: pd.DataFrame, qualifiers: Mapping[str, tuple[str, Column]],
+    trace: pd.DataFrame,
+) -> Dataset | None:  # fmt: skip
+    present = {n: q for n, q in qualifiers.items() if n in table and table[n].notna().any()}
+    if not present:
+        return None
+    frame, parent = supplemental_qualifiers(domain, table, present)
+    name = f"SUPP{domain}"
+    own = pd.DataFrame({"row": range(len(frame)), "parent_row": parent.to_numpy()})
+    lines = own.merge(trace.rename(columns={"row": "parent_row"}), on="parent_row")
+    return Dataset(
+        name=name,
+        label=standard.dataset(name).label,
+        keys=("USUBJID", "IDVAR", "IDVARVAL", "QNAM"),
+        frame=frame,
+        columns={n: var(n) for n in frame.columns},
+        labels={v.name: v.label for v in standard.variables(name)},
+        trace=lines[list(TRACE_COLUMNS)],
+    )
+
+
+def settle_ledger(conversion: Conversion) -> pd.DataFrame:
+    """The ledger: what became of every resource, and the domains with records of it.
+
+    What has a record is converted, or used where it only adds to the record of another resource;
+    what has none is excluded or quarantined with the first reason found, or unrouted.
+    """
+    ledger = conversion.flats.ledger
+    made = pd.concat(
+        [
+            pd.DataFrame({"%key": [], "own": [], "domain": []}),
+            *(s.assign(domain=domain) for domain, s in conversion.sources.items()),
+        ]
+    )
+    names = made[["%key", "domain"]].drop_duplicates().sort_values(["%key", "domain"])
+    domains = names.groupby("%key")["domain"].agg(" ".join)
+    owners = made.loc[made["own"].astype(bool), "%key"]
+    reasons = (
+        pd.concat([pd.DataFrame({"key": [], "status": [], "reason": []}), *conversion.reasons])
+        .drop_duplicates("key")
+        .set_index("key")
+    )
+    undecided = ledger["status"] == ""
+    key = ledger["key"]
+    recorded = undecided & key.isin(domains.index)
+    status, reason = ledger["status"].copy(), ledger["reason"].copy()
+    status = status.mask(recorded, Status.USED).mask(recorded & key.isin(owners), Status.CONVERTED)
+    aside = undecided & ~recorded & (reason != "")
+    status = status.mask(aside, Status.EXCLUDED)
+    failed = undecided & ~recorded & ~aside & key.isin(reasons.index)
+    status = status.mask(failed, key.map(reasons["status"]))
+    reason = reason.mask(failed, key.map(reasons["reason"]))
+    rest = undecided & ~recorded & ~failed & ~aside
+    status = status.mask(rest, Status.UNROUTED)
+    reason = reason.mask(rest, "not needed").mask(recorded, "")
+    out = ledger.assign(
+        status=status, reason=reason, domains=key.map(domains).where(recorded).astype("str")
+    )
+    return out.sort_values(["file", "line"], kind="stable", ignore_index=True)[list(LEDGER_COLUMNS)]

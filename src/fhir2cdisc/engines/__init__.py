@@ -1,0 +1,1 @@
+"""Where the stages run; the declarations do not know."""

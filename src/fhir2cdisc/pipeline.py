@@ -1,0 +1,162 @@
+"""The flow, on one screen: FHIR -> flat tables -> SDTM -> ADaM -> endpoints -> package."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fhir2cdisc import __version__
+from fhir2cdisc.adam import DERIVATIONS
+from fhir2cdisc.converters.fhir_to_flat import Flats
+from fhir2cdisc.converters.flat_to_sdtm import (
+    Conversion,
+    convert_domain,
+    finish_domains,
+    identify_subjects,
+    settle_ledger,
+)
+from fhir2cdisc.converters.registry import mark_treatment, register
+from fhir2cdisc.converters.sdtm_to_adam import derive_datasets
+from fhir2cdisc.core.dataset import Dataset
+from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.core.package import Package
+from fhir2cdisc.core.plan import ReadingPlan, plan_tables
+from fhir2cdisc.engines.local import Progress, read_sources
+from fhir2cdisc.mappings import MAPPINGS, PROTOCOL_DOMAINS
+from fhir2cdisc.mappings.dm import SUBJECTS
+from fhir2cdisc.mappings.ex import STUDY_DRUG
+from fhir2cdisc.mappings.lesions import LESIONS
+from fhir2cdisc.mappings.relations import RELATIONS, TREATS
+from fhir2cdisc.mappings.sources import SET_ASIDE
+from fhir2cdisc.mappings.status import GATES, IDENTITY, MODIFIER_EXTENSIONS
+from fhir2cdisc.readers.sdtm import read_datasets
+from fhir2cdisc.results.endpoints import compute_endpoints
+from fhir2cdisc.sdtm.relrec import relate
+from fhir2cdisc.study import Study
+from fhir2cdisc.terminology.terms import Terminology
+
+
+def reading_plan(study: Study) -> ReadingPlan:
+    """What is to be read for all mappings of a study."""
+    mappings = [mapping for domain in MAPPINGS for mapping in domain]
+    wanted = LESIONS.wanted | SUBJECTS.wanted | STUDY_DRUG.wanted
+    return ReadingPlan(
+        tables=plan_tables(mappings, wanted),
+        gates=GATES,
+        identity=IDENTITY,
+        set_aside=SET_ASIDE,
+        modifier_extensions=MODIFIER_EXTENSIONS | set(study.fhir.modifier_extensions),
+    )
+
+
+def terminology(study: Study) -> Terminology:
+    """The package's terminology with the study's on top."""
+    visits = {visit.upper(): f"{number:g}" for visit, number in study.visits.items()}
+    return Terminology(study.folder, {**study.aliases, "VISITNUM": visits})
+
+
+def convert(
+    sources: Sequence[Path], study: Study, jobs: int = 1, progress: Progress | None = None
+) -> Package:
+    """FHIR files and folders -> SDTM, ADaM and endpoints.
+
+    Raises:
+        SourceError: a source is missing or holds no FHIR.
+        StudyError: the terminology of the study cannot be read.
+    """
+    issues = Issues()
+    terms = terminology(study)
+    plan = reading_plan(study)
+    flats, files = read_sources(sources, plan, terms.valuesets, issues, jobs, progress)
+    sdtm, ledger = tabulate(flats, study, terms, issues)
+    adam, endpoints = derive({name: d.frame for name, d in sdtm.items()}, study, terms, issues)
+    run = run_record(study, files, sdtm | adam)
+    counts = ledger.groupby(["resource_type", "status"]).size()
+    run["resources"] = {"/".join(key): int(n) for key, n in counts.items()}
+    return Package(
+        study=study.id,
+        sdtm=sdtm,
+        adam=adam,
+        endpoints=endpoints.to_frame(),
+        endpoints_json=endpoints.to_json_object(),
+        issues=issues,
+        ledger=ledger,
+        run=run,
+    )
+
+
+def tabulate(
+    flats: Flats, study: Study, terms: Terminology, issues: Issues
+) -> tuple[dict[str, Dataset], pd.DataFrame]:
+    """Flat tables -> the SDTM datasets and the ledger."""
+    conversion = Conversion(study.id, terms, issues, flats, study.texts())
+    identify_subjects(conversion, SUBJECTS)
+    mark_treatment(STUDY_DRUG, conversion.context("EX"), study.treatment.drugs)
+    links = register(LESIONS, conversion.context("TU"), study.radiotherapy.protocol)
+    for mappings in MAPPINGS:
+        convert_domain(conversion, mappings)
+    for domain in PROTOCOL_DOMAINS[study.radiotherapy.domain]:
+        conversion.leave_out_protocol_radiotherapy(domain)
+    treated = conversion.treated_lesions(links)
+    sdtm = finish_domains(conversion, MAPPINGS)
+    sdtm |= relate(RELATIONS, TREATS, sdtm, treated, study.id)
+    return sdtm, settle_ledger(conversion)
+
+
+def analyse(folder: Path, study: Study) -> Package:
+    """SDTM that already exists -> ADaM and endpoints.
+
+    Raises:
+        SourceError: a folder without datasets, or a dataset that cannot be read.
+    """
+    issues = Issues()
+    sdtm = read_datasets(folder)
+    if study.id == Study().id and "DM" in sdtm and len(sdtm["DM"]):
+        study = study.named(str(sdtm["DM"]["STUDYID"].iloc[0]))
+    adam, endpoints = derive(sdtm, study, terminology(study), issues)
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    return Package(
+        study=study.id,
+        sdtm={},
+        adam=adam,
+        endpoints=endpoints.to_frame(),
+        endpoints_json=endpoints.to_json_object(),
+        issues=issues,
+        ledger=None,
+        run=run_record(study, files, adam),
+    )
+
+
+def derive(
+    sdtm: Mapping[str, pd.DataFrame], study: Study, terms: Terminology, issues: Issues
+) -> tuple[dict[str, Dataset], Any]:
+    """SDTM frames -> the analysis datasets and the endpoint table."""
+    adam = derive_datasets(DERIVATIONS, sdtm, study, terms, issues)
+    frames = {name: dataset.frame for name, dataset in adam.items()}
+    return adam, compute_endpoints(frames, study, issues)
+
+
+def run_record(
+    study: Study, files: Sequence[Path], datasets: Mapping[str, Dataset]
+) -> dict[str, Any]:
+    """Versions, hashes of the input, settings in force, counts: the same for the same run."""
+    libraries = ("fhir.resources", "msgspec", "numpy", "pandas", "pyarrow", "scipy")
+    return {
+        "fhir2cdisc": __version__,
+        "libraries": {name: version(name) for name in libraries},
+        "standards": {"sdtmig": "3.4", "adamig": "1.3", "ct": "2025-03-28"},
+        "inputs": sorted((hash_of(path), path.name) for path in files),
+        "settings": study.settings(),
+        "records": {name: len(dataset.frame) for name, dataset in sorted(datasets.items())},
+    }
+
+
+def hash_of(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""From files to memory: FHIR resources, and datasets where SDTM already exists."""

@@ -1,0 +1,1 @@
+"""What SDTM says: datasets, variables, controlled terms, and the checks that follow."""

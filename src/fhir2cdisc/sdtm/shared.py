@@ -1,0 +1,111 @@
+"""Variables every domain has: identifiers before the mapping, timing, flags and --SEQ after it.
+
+They are columns like any other, so they reach define.xml and the trace the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from fhir2cdisc.core.column import Column, Context, Origin, const
+from fhir2cdisc.core.dates import study_day, to_date
+from fhir2cdisc.sdtm import standard
+
+
+def identifiers(domain: str, study: str) -> dict[str, Column]:
+    """STUDYID and DOMAIN; USUBJID comes from the subject of the mapping."""
+    return {"STUDYID": const(study).as_(Origin.PROTOCOL), "DOMAIN": const(domain)}
+
+
+def timing(domain: str, names: Iterable[str]) -> dict[str, Column]:
+    """A study day for each date that the IG has a day for: --STDY, --ENDY, --DY."""
+    known = {variable.name for variable in standard.variables(domain)}
+    days = {name: name.removesuffix("DTC") + "DY" for name in names if name.endswith("DTC")}
+    return {day: StudyDay(date=name) for name, day in days.items() if day in known}
+
+
+def last_before_exposure(domain: str, names: Iterable[str]) -> dict[str, Column]:
+    """--LOBXFL where the IG has it and there is a date to decide it by."""
+    flag, date = f"{domain}LOBXFL", f"{domain}DTC"
+    known = {variable.name for variable in standard.variables(domain)}
+    have = set(names)
+    if flag not in known or date not in have:
+        return {}
+    parts = ("LNKID", "TESTCD", "CAT", "LOC", "EVAL", "EVALID")
+    by = tuple(f"{domain}{part}" for part in parts if f"{domain}{part}" in have)
+    return {flag: LastBeforeExposure(date=date, result=f"{domain}STRESC", by=by)}
+
+
+def sequence(domain: str, keys: tuple[str, ...]) -> dict[str, Column]:
+    """--SEQ: the position of a record among its subject's, ordered by the keys."""
+    return {f"{domain}SEQ": Sequence(keys=keys)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Derived(Column):
+    origin: Origin = Origin.DERIVED
+
+    @property
+    def paths(self) -> frozenset[str]:
+        return frozenset()
+
+
+def _of_subject(table: pd.DataFrame, context: Context, variable: str) -> pd.Series:
+    dm = context.frames["DM"].set_index("USUBJID")[variable]
+    return dm.reindex(table["USUBJID"].to_numpy()).set_axis(table.index)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyDay(_Derived):
+    """Days from DM.RFSTDTC; there is no day 0 (SDTMIG v3.4, section 4.4.4)."""
+
+    date: str
+
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        return study_day(table[self.date], _of_subject(table, context, "RFSTDTC"))
+
+    def describe(self) -> str:
+        return f"{self.date} - DM.RFSTDTC, plus 1 if on or after it; empty if a date is partial"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastBeforeExposure(_Derived):
+    """Last result before first exposure (SDTMIG v3.4, section 4.5.9)."""
+
+    date: str
+    result: str
+    by: tuple[str, ...]
+
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        day = to_date(table[self.date])
+        first = to_date(_of_subject(table, context, "RFXSTDTC"))
+        before = table.loc[table[self.result].notna() & day.notna() & (day <= first)]
+        keys = ["USUBJID", *self.by]
+        order = before.assign(day=day).sort_values([*keys, "day", self.date], kind="stable")
+        # Records of the same day that differ in the test's other attributes share the flag.
+        last = order.groupby(keys, sort=False, dropna=False)["day"].transform("max")
+        flag = pd.Series(pd.NA, index=table.index, dtype="str")
+        flag.loc[order.index[order["day"] == last]] = "Y"
+        return flag
+
+    def describe(self) -> str:
+        return f"Y for the last {self.result} on or before DM.RFXSTDTC by {', '.join(self.by)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sequence(_Derived):
+    """--SEQ; the same input gives the same numbers whatever its order."""
+
+    keys: tuple[str, ...]
+
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        keys = [*self.keys, *(["%key"] if "%key" in table else [])]
+        order = table.sort_values(keys, kind="stable").index
+        number = table.loc[order].groupby("USUBJID", sort=False).cumcount().add(1)
+        return number.reindex(table.index).astype("float64")
+
+    def describe(self) -> str:
+        return "1, 2, … within subject by " + ", ".join(self.keys)

@@ -1,0 +1,1 @@
+"""Codelists, concept maps and value sets."""

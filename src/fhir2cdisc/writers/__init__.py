@@ -1,0 +1,1 @@
+"""From memory to files: XPT, Dataset-JSON, Parquet, CSV, define.xml, guides."""
