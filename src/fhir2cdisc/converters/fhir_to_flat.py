@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from fhir2cdisc.core.issue import Issue, Issues
 from fhir2cdisc.core.ledger import Status
-from fhir2cdisc.core.path import Emit, Resource, ShapeError, compile_nodes, compile_path
+from fhir2cdisc.core.path import Resource, ShapeError, compile_nodes, compile_paths
 from fhir2cdisc.core.plan import ReadingPlan
 from fhir2cdisc.core.rows import Coded, Profile, Rows
 
@@ -66,109 +66,139 @@ LEDGER_SCHEMA = pa.schema(
 )
 
 
-class _Columns:
-    """One flat table while it is read: a list a path."""
+def _ignore(_number: int) -> None:
+    """Of several values of a status or an identifier the first decides."""
 
-    __slots__ = ("keys", "lists", "nodes", "numbers", "own", "root", "rows", "several")
+
+class _Columns:
+    """One flat table while it is read: a tuple a row."""
+
+    __slots__ = (
+        "cells",
+        "first_own",
+        "key",
+        "keys",
+        "names",
+        "nodes",
+        "numbers",
+        "own",
+        "root",
+        "rows",
+        "several",
+    )
 
     def __init__(self, rows: Rows, paths: Sequence[str]) -> None:
         self.rows = rows
-        self.lists: dict[str, list[str | None]] = {path: [] for path in paths}
+        # Names with a per cent sign are added by later steps, not read.
+        root = [path for path in paths if path.startswith(_ROOT)]
+        own = [path for path in paths if not path.startswith("%")]
+        self.names, self.first_own = [*root, *own], len(root)
+        self.nodes = compile_nodes(rows.each) if rows.each else None
+        self.root, self.own = compile_paths(root), compile_paths(own)
+        self.several: dict[str, list[str]] = {}
+        self.cells: list[tuple[str | None, ...]] = []
         self.numbers: list[int] = []
         self.keys: list[str] = []
-        self.several: dict[str, list[str]] = {}
-        self.nodes = compile_nodes(rows.each) if rows.each else None
-        self.own: list[tuple[str, Emit]] = []
-        self.root: list[tuple[str, Emit]] = []
-        for path in paths:
-            # `%r` and other names with a per cent sign are added by later steps, not read.
-            if path.startswith(_ROOT):
-                self.root.append((path, compile_path(path)))
-            elif not path.startswith("%"):
-                self.own.append((path, compile_path(path)))
+        self.key = ""
 
-    def read(self, resource: Resource, key: str) -> list[list[str | None]]:
-        """The values of the rows of a resource, in the order of `root` + `own`; all or nothing."""
-        shared = [self._one(path, emit, resource, key) for path, emit in self.root]
+    def clear(self) -> None:
+        """Begin a new piece of input."""
+        self.several, self.cells, self.numbers, self.keys = {}, [], [], []
+
+    def read(self, resource: Resource, key: str) -> list[tuple[str | None, ...]]:
+        """The values of the rows of a resource, in the order of `names`; all or nothing."""
+        self.key = key
         if self.nodes is None:
-            return [shared + [self._one(path, emit, resource, key) for path, emit in self.own]]
-        return [
-            shared + [self._one(path, emit, node, key) for path, emit in self.own]
-            for node in self.nodes(resource)
-        ]
+            return [self.own(resource, self._many_own)]
+        nodes = self.nodes(resource)
+        if not nodes:
+            return []
+        shared = self.root(resource, self._many_root)
+        return [shared + self.own(node, self._many_own) for node in nodes]
 
-    def _one(self, path: str, emit: Emit, node: Any, key: str) -> str | None:
-        out: list[str] = []
-        emit(node, out)
-        if not out:
-            return None
-        if len(out) > 1 and any(value != out[0] for value in out):
-            self.several.setdefault(path, []).append(key)
-        return out[0]
+    def _many_root(self, number: int) -> None:
+        self.several.setdefault(self.names[number], []).append(self.key)
 
-    def add(self, values: list[list[str | None]], number: int, key: str) -> None:
-        lists = [self.lists[path].append for path, _ in (*self.root, *self.own)]
-        for row in values:
-            for append, value in zip(lists, row, strict=True):
-                append(value)
-            self.numbers.append(number)
-            self.keys.append(key)
+    def _many_own(self, number: int) -> None:
+        self._many_root(self.first_own + number)
+
+    def add(self, rows: list[tuple[str | None, ...]], number: int, key: str) -> None:
+        self.cells += rows
+        self.numbers += [number] * len(rows)
+        self.keys += [key] * len(rows)
 
     def table(self) -> pa.Table:
-        names = [path for path, _ in (*self.root, *self.own)]
-        columns = [pa.array(self.lists[name], pa.string()) for name in names]
-        return pa.table(
-            [pa.array(self.numbers, pa.int64()), pa.array(self.keys, pa.string()), *columns],
-            names=["%r", "%key", *names],
-        )
+        columns = [pa.array(column, pa.string()) for column in zip(*self.cells, strict=True)]
+        first = [pa.array(self.numbers, pa.int64()), pa.array(self.keys, pa.string())]
+        return pa.table([*first, *columns], names=["%r", "%key", *self.names])
 
 
 class _Router:
-    """Which tables want a resource of one type."""
+    """Which tables want a resource of one type: sets of rows and criteria as bits."""
 
-    def __init__(self, rows: Sequence[Rows], valuesets: ValueSets, canonical: Canonical) -> None:
+    def __init__(
+        self,
+        tables: Mapping[Rows, _Columns],
+        set_aside: Mapping[Rows, str],
+        valuesets: ValueSets,
+        canonical: Canonical,
+    ) -> None:
+        self.tables, self.set_aside = tables, set_aside
         self.canonical = canonical
-        self.always = frozenset(r for r in rows if not r.of)
-        self.barred = {c for r in rows for c in r.unless}
-        self.elements: dict[str, dict[tuple[str, str], frozenset[Any]]] = {}
-        self.profiles: dict[str, frozenset[Any]] = {}
-        for row in rows:
+        self.rows = [*tables, *set_aside]
+        barred = sorted({c for r in self.rows for c in r.unless}, key=repr)
+        self.elements: dict[str, dict[tuple[str, str], int]] = {}
+        self.profiles: dict[str, int] = {}
+        self.always = 0
+        for number, row in enumerate(self.rows):
+            if not row.of:
+                self.always |= 1 << number
             for criterion in row.of:
-                self._index(criterion, row, valuesets)
-        self.unless = {r: frozenset(r.unless) for r in rows if r.unless}
-        for criterion in self.barred:
-            self._index(criterion, criterion, valuesets)
+                self._index(criterion, 1 << number, valuesets)
+        for number, criterion in enumerate(barred, start=len(self.rows)):
+            self._index(criterion, 1 << number, valuesets)
+        bit = {criterion: 1 << n for n, criterion in enumerate(barred, start=len(self.rows))}
+        self.unless = [sum(bit[c] for c in row.unless) for row in self.rows]
+        self.lacking = [(1 << n, row.lacks) for n, row in enumerate(self.rows) if row.lacks]
+        self.sets: dict[int, tuple[tuple[_Columns, ...], str] | None] = {0: None}
 
-    def _index(self, criterion: Coded | Profile, target: Any, valuesets: ValueSets) -> None:
+    def _index(self, criterion: Coded | Profile, bit: int, valuesets: ValueSets) -> None:
         if isinstance(criterion, Profile):
-            known = self.profiles.get(criterion.url, frozenset())
-            self.profiles[criterion.url] = known | {target}
+            self.profiles[criterion.url] = self.profiles.get(criterion.url, 0) | bit
             return
         codes = self.elements.setdefault(criterion.element, {})
         for code in valuesets[criterion.valueset]:
-            codes[code] = codes.get(code, frozenset()) | {target}
+            codes[code] = codes.get(code, 0) | bit
 
-    def __call__(self, resource: Resource) -> frozenset[Rows]:
-        found: frozenset[Any] = self.always
+    def __call__(self, resource: Resource) -> tuple[tuple[_Columns, ...], str] | None:
+        """The tables that want it, and the reason if it is set aside; None if nothing does."""
+        found = self.always
         for element, codes in self.elements.items():
             concept = resource.get(element)
             if concept is None:
                 continue
             for coding in concept.get("coding") or ():
                 pair = (coding.get("system", ""), coding.get("code", ""))
-                hit = codes.get(pair) or codes.get((self.canonical(pair[0]), pair[1]))
-                if hit:
-                    found |= hit
+                found |= codes.get(pair) or codes.get((self.canonical(pair[0]), pair[1]), 0)
         if self.profiles:
             for profile in (resource.get("meta") or {}).get("profile") or ():
-                if hit := self.profiles.get(profile.partition("|")[0]):
-                    found |= hit
-        if self.barred:
-            out = found & self.barred
-            found = frozenset(
-                r for r in found - out if not (r in self.unless and self.unless[r] & out)
-            )
-        return found
+                found |= self.profiles.get(profile.partition("|")[0], 0)
+        for bit, element in self.lacking:
+            if found & bit and element in resource:
+                found &= ~bit
+        if found not in self.sets:
+            self.sets[found] = self._wanted(found)
+        return self.sets[found]
+
+    def _wanted(self, found: int) -> tuple[tuple[_Columns, ...], str] | None:
+        rows = [
+            row
+            for number, row in enumerate(self.rows)
+            if found >> number & 1 and not self.unless[number] & found
+        ]
+        tables = tuple(self.tables[row] for row in rows if row in self.tables)
+        aside = [self.set_aside[row] for row in rows if row in self.set_aside]
+        return (tables, aside[0] if aside else "") if rows else None
 
 
 class FlatReader:
@@ -185,41 +215,48 @@ class FlatReader:
         self.plan = plan
         self.is_type = is_type
         self.explain = explain
-        by_type: dict[str, list[Rows]] = {}
-        for rows in (*plan.tables, *plan.set_aside):
-            by_type.setdefault(rows.resource, []).append(rows)
-        self.routers = {t: _Router(rows, valuesets, canonical) for t, rows in by_type.items()}
-        self.gates: dict[str, list[tuple[Emit, frozenset[str], str]]] = {t: [] for t in by_type}
-        for gate in plan.gates:
-            for kind in by_type if gate.resource == "*" else [gate.resource]:
-                if kind in self.gates:
-                    self.gates[kind].append((compile_path(gate.path), gate.equals, gate.reason))
-        self.identity = {kind: compile_path(path) for kind, path in plan.identity.items()}
+        by_type = sorted({rows.resource for rows in (*plan.tables, *plan.set_aside)})
+        self.tables = {rows: _Columns(rows, paths) for rows, paths in plan.tables.items()}
+        self.routers = {
+            kind: _Router(
+                {r: columns for r, columns in self.tables.items() if r.resource == kind},
+                {r: reason for r, reason in plan.set_aside.items() if r.resource == kind},
+                valuesets,
+                canonical,
+            )
+            for kind in by_type
+        }
+        self.gates = {
+            kind: [gate for gate in plan.gates if gate.resource in {kind, "*"}] for kind in by_type
+        }
+        self.gated = {k: compile_paths([g.path for g in gates]) for k, gates in self.gates.items()}
+        self.identity = {kind: compile_paths([path]) for kind, path in plan.identity.items()}
 
     def read(self, entries: Iterable[Entry], file: str, issues: Issues) -> Part:
         """Read the entries of one file (or piece of it); `file` is how messages name it.
 
         `issues` may fill while the entries are read; all of them are in the part.
         """
-        tables = {rows: _Columns(rows, paths) for rows, paths in self.plan.tables.items()}
-        ledger: dict[str, list[Any]] = {name: [] for name in LEDGER_SCHEMA.names}
-        appends = [ledger[name].append for name in LEDGER_SCHEMA.names]
-        for number, entry in enumerate(entries):
-            row = self._entry(entry, number, file, tables, issues)
-            for append, value in zip(appends, row, strict=True):
-                append(value)
-        for columns in tables.values():
+        for columns in self.tables.values():
+            columns.clear()
+        lines = [self._entry(entry, n, file, issues) for n, entry in enumerate(entries)]
+        columns_of_ledger = zip(*lines, strict=True) if lines else ((),) * len(LEDGER_SCHEMA)
+        ledger = [
+            pa.array(values, field.type)
+            for values, field in zip(columns_of_ledger, LEDGER_SCHEMA, strict=True)
+        ]
+        for columns in self.tables.values():
             for path, keys in columns.several.items():
                 issues.add("FH0007", f"{columns.rows.resource}.{path}", keys[:200], len(keys))
         return Part(
             ledger=pa.table(ledger, schema=LEDGER_SCHEMA),
-            tables={rows: columns.table() for rows, columns in tables.items() if columns.numbers},
+            tables={
+                rows: columns.table() for rows, columns in self.tables.items() if columns.numbers
+            },
             issues=tuple(issues),
         )
 
-    def _entry(
-        self, entry: Entry, number: int, file: str, tables: dict[Rows, _Columns], issues: Issues
-    ) -> tuple[Any, ...]:
+    def _entry(self, entry: Entry, number: int, file: str, issues: Issues) -> tuple[Any, ...]:
         line, resource, problem, url = entry
         place = f"{file}:{line}"
         if resource is None:
@@ -233,30 +270,27 @@ class FlatReader:
         version = updated = ""
         if meta.__class__ is dict:
             version, updated = str(meta.get("versionId", "")), str(meta.get("lastUpdated", ""))
-        official: list[str] = []
+        official: str | None = None
         try:
-            status, reason = self._take(resource, kind, name, number, tables, issues)
+            status, reason = self._take(resource, kind, name, number, issues)
             if status == "" and (identity := self.identity.get(kind)):
-                identity(resource, official)
+                official = identity(resource, _ignore)[0]
         except _SHAPE:
             status, reason = Status.QUARANTINED, "misshapen"
             # Few resources are so wrong; the model is asked only about them.
             issues.add("FH0008", self.explain(resource), [f"{kind}/{name}"])
-        only = official[0] if official else None
-        return (kind, name, version, updated, status, reason, only, url, line)
+        return (kind, name, version, updated, status, reason, official, url, line)
 
     def _gated(self, resource: Resource, kind: str) -> str:
-        for emit, values, reason in self.gates[kind]:
-            found: list[str] = []
-            emit(resource, found)
-            if not values.isdisjoint(found):
-                return reason
+        values = self.gated[kind](resource, _ignore)
+        for gate, value in zip(self.gates[kind], values, strict=True):
+            if value is not None and value in gate.equals:
+                return gate.reason
         return ""
 
-    def _take(  # noqa: PLR0911, PLR0917
-        self, resource: Resource, kind: str, name: str, number: int,
-        tables: dict[Rows, _Columns], issues: Issues,
-    ) -> tuple[str, str]:  # fmt: skip
+    def _take(  # noqa: PLR0911
+        self, resource: Resource, kind: str, name: str, number: int, issues: Issues
+    ) -> tuple[str, str]:
         """Put the rows of a resource into the tables, or say why not."""
         if resource.get("status") == "entered-in-error":
             return Status.EXCLUDED, "entered in error"
@@ -267,7 +301,7 @@ class FlatReader:
                 return Status.QUARANTINED, "unknown resourceType"
             return Status.UNROUTED, "not asked for"
         wanted = router(resource)
-        if not wanted:
+        if wanted is None:
             return Status.UNROUTED, "not asked for"
         if reason := self._gated(resource, kind):
             return Status.EXCLUDED, reason
@@ -275,14 +309,14 @@ class FlatReader:
             if extension.get("url") not in self.plan.modifier_extensions:
                 issues.add("FH0012", str(extension.get("url"))[:200], [f"{kind}/{name}"])
                 return Status.QUARANTINED, "unknown modifierExtension"
-        aside = [self.plan.set_aside[rows] for rows in wanted if rows in self.plan.set_aside]
         key = f"{kind}/{name}"
         # Read everything before adding anything: a misshapen resource leaves no half rows.
-        read = [(t := tables[rows], t.read(resource, key)) for rows in wanted if rows in tables]
+        tables, aside = wanted
+        read = [(table, table.read(resource, key)) for table in tables]
         for table, cells in read:
             table.add(cells, number, key)
         # Undecided: what has no record in the end was left out for this reason.
-        return "", aside[0] if aside else ""
+        return "", aside
 
 
 def merge_parts(plan: ReadingPlan, parts: Sequence[tuple[str, Part]], issues: Issues) -> Flats:

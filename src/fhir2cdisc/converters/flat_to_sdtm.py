@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pandas as pd
 
 from fhir2cdisc.converters.fhir_to_flat import Flats
@@ -40,7 +41,7 @@ class Conversion:
     frames: dict[str, pd.DataFrame] = field(default_factory=dict)
     sources: dict[str, pd.DataFrame] = field(default_factory=dict)
     columns: dict[str, dict[str, Column]] = field(default_factory=dict)
-    reasons: list[pd.DataFrame] = field(default_factory=list)
+    reasons: list[tuple[np.ndarray, Status, str]] = field(default_factory=list)
 
     def context(self, where: str) -> Context:
         return Context(
@@ -65,8 +66,9 @@ class Conversion:
     def treated_lesions(self, links: pd.DataFrame) -> pd.DataFrame:
         """USUBJID, ``left`` (site) and ``right`` (name of the lesion) of the registry's links."""
         source = self.sources["TU"].merge(
-            self.frames["TU"][["USUBJID", "TULNKID"]], left_on="row", right_index=True
+            self.frames["TU"][["TULNKID"]], left_on="row", right_index=True
         )
+        source["%key"] = self.flats.ledger["key"].to_numpy()[source["r"]]
         names = source.drop_duplicates(["%key", "TULNKID"])[["%key", "TULNKID"]]
         pairs = links.merge(names, left_on="lesion", right_on="%key")
         pairs["USUBJID"] = pairs["subject"].map(self.subjects)
@@ -122,7 +124,7 @@ def _qualifier_columns(mapping: DomainMapping) -> dict[str, Column]:
 def _evaluate(
     conversion: Conversion, mapping: DomainMapping, flat: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The records of one mapping, and their sources (row, %key)."""
+    """The records of one mapping, and their sources (row, r: row of the ledger)."""
     context = conversion.context(mapping.domain)
     table = flat.copy()
     subject = mapping.subject.evaluate(table, context)
@@ -142,15 +144,15 @@ def _evaluate(
             absent = table[name].isna()
             _exclude(conversion, table[absent], Status.EXCLUDED, "no record")
             table = table[~absent]
-    own = pd.DataFrame({"row": range(len(table)), "%key": table["%key"].to_numpy(), "own": True})
+    own = pd.DataFrame({"row": range(len(table)), "r": table["%r"].to_numpy(), "own": True})
     position = pd.Series(range(len(table)), index=table.index)
     sources = [own]
     for used in context.used.values():
-        read = used[used.notna() & used.index.isin(table.index)]
-        lines = {"row": position[read.index].to_numpy(), "%key": read.to_numpy(), "own": False}
+        read = used[(used >= 0) & used.index.isin(table.index)]
+        lines = {"row": position[read.index].to_numpy(), "r": read.to_numpy(), "own": False}
         sources.append(pd.DataFrame(lines))
-    names = ["%key", "USUBJID", *columns, *_qualifier_columns(mapping)]
-    found = pd.concat(sources, ignore_index=True).drop_duplicates(["row", "%key"])
+    names = ["%key", "%r", "USUBJID", *columns, *_qualifier_columns(mapping)]
+    found = pd.concat(sources, ignore_index=True).drop_duplicates(["row", "r"])
     return table[names], found
 
 
@@ -168,17 +170,13 @@ def _first_of_each(
 
 def _exclude(conversion: Conversion, table: pd.DataFrame, status: Status, reason: str) -> None:
     if len(table):
-        keys = table["%key"].drop_duplicates()
-        conversion.reasons.append(pd.DataFrame({"key": keys, "status": status, "reason": reason}))
+        conversion.reasons.append((table["%r"].to_numpy(), status, reason))
 
 
 def finish_domains(
     conversion: Conversion, mappings: Sequence[Sequence[DomainMapping]]
 ) -> dict[str, Dataset]:
     """Study days, flags, --SEQ and supplemental qualifiers; the datasets in the order of names."""
-    versions = conversion.flats.ledger.drop_duplicates("key", keep="last").set_index("key")[
-        "version"
-    ]
     datasets: dict[str, Dataset] = {}
     for own in sorted(mappings, key=lambda m: m[0].domain):
         domain, keys = own[0].domain, own[0].keys
@@ -200,7 +198,7 @@ def finish_domains(
         order = [f"{domain}SEQ"] if f"{domain}SEQ" in table else []
         table = table.sort_values(["USUBJID", *order], kind="stable")
         position = pd.Series(range(len(table)), index=table.index)
-        trace = _trace(conversion.sources[domain], position, versions)
+        trace = _trace(conversion.sources[domain], position, conversion.flats.ledger)
         table = table.reset_index(drop=True)
         conversion.frames[domain] = table
         datasets[domain] = _dataset(conversion, domain, table, columns, trace, keys)
@@ -232,18 +230,18 @@ def _transportable(conversion: Conversion, domain: str, frame: pd.DataFrame) -> 
     return table
 
 
-def _trace(source: pd.DataFrame, position: pd.Series, versions: pd.Series) -> pd.DataFrame:
-    kind = source["%key"].str.partition("/")
+def _trace(source: pd.DataFrame, position: pd.Series, ledger: pd.DataFrame) -> pd.DataFrame:
+    resources = ledger[["resource_type", "id", "version"]].take(source["r"].to_numpy())
     trace = pd.DataFrame(
         {
-            "row": source["row"].map(position),
+            "row": position[source["row"]].to_numpy(),
             "parent_kind": "FHIR",
-            "parent": kind[0],
-            "parent_key": kind[2],
-            "version": source["%key"].map(versions).fillna(""),
+            "parent": resources["resource_type"].to_numpy(),
+            "parent_key": resources["id"].to_numpy(),
+            "version": resources["version"].to_numpy(),
         }
     )
-    return trace.sort_values(list(TRACE_COLUMNS), kind="stable", ignore_index=True)
+    return trace.sort_values(["row", "parent", "parent_key"], kind="stable", ignore_index=True)
 
 
 def _dataset(  # noqa: PLR0917
@@ -308,34 +306,35 @@ def settle_ledger(conversion: Conversion) -> pd.DataFrame:
     what has none is excluded or quarantined with the first reason found, or unrouted.
     """
     ledger = conversion.flats.ledger
-    made = pd.concat(
-        [
-            pd.DataFrame({"%key": [], "own": [], "domain": []}),
-            *(s.assign(domain=domain) for domain, s in conversion.sources.items()),
-        ]
-    )
-    names = made[["%key", "domain"]].drop_duplicates().sort_values(["%key", "domain"])
-    domains = names.groupby("%key")["domain"].agg(" ".join)
-    owners = made.loc[made["own"].astype(bool), "%key"]
-    reasons = (
-        pd.concat([pd.DataFrame({"key": [], "status": [], "reason": []}), *conversion.reasons])
-        .drop_duplicates("key")
-        .set_index("key")
-    )
-    undecided = ledger["status"] == ""
-    key = ledger["key"]
-    recorded = undecided & key.isin(domains.index)
-    status, reason = ledger["status"].copy(), ledger["reason"].copy()
-    status = status.mask(recorded, Status.USED).mask(recorded & key.isin(owners), Status.CONVERTED)
+    size = len(ledger)
+    owned = np.zeros(size, dtype=bool)
+    bits = np.zeros(size, dtype="int64")
+    names = sorted(conversion.sources)
+    for number, domain in enumerate(names):
+        source = conversion.sources[domain]
+        bits[source["r"].unique()] |= 1 << number
+        owned[source.loc[source["own"].astype(bool), "r"]] = True
+    recorded = bits != 0
+    spelled = {
+        code: " ".join(name for number, name in enumerate(names) if code >> number & 1)
+        for code in np.unique(bits).tolist()
+    }
+    undecided = (ledger["status"] == "").to_numpy()
+    status = ledger["status"].to_numpy(dtype=object, copy=True)
+    reason = ledger["reason"].to_numpy(dtype=object, copy=True)
     aside = undecided & ~recorded & (reason != "")
-    status = status.mask(aside, Status.EXCLUDED)
-    failed = undecided & ~recorded & ~aside & key.isin(reasons.index)
-    status = status.mask(failed, key.map(reasons["status"]))
-    reason = reason.mask(failed, key.map(reasons["reason"]))
-    rest = undecided & ~recorded & ~failed & ~aside
-    status = status.mask(rest, Status.UNROUTED)
-    reason = reason.mask(rest, "not needed").mask(recorded, "")
-    out = ledger.assign(
-        status=status, reason=reason, domains=key.map(domains).where(recorded).astype("str")
+    status[aside] = Status.EXCLUDED
+    status[undecided & recorded] = Status.USED
+    status[undecided & owned] = Status.CONVERTED
+    reason[undecided & recorded] = ""
+    rest = undecided & ~recorded & ~aside
+    status[rest], reason[rest] = Status.UNROUTED, "not needed"
+    for rows, outcome, why in reversed(conversion.reasons):  # the first reason stands
+        failed = np.zeros(size, dtype=bool)
+        failed[rows] = True
+        status[failed & rest], reason[failed & rest] = outcome, why
+    domains = pd.Series(bits).map(spelled).where(undecided & recorded)
+    out = ledger.assign(status=status, reason=reason, domains=domains.to_numpy()).astype(
+        {"status": "str", "reason": "str", "domains": "str"}
     )
     return out.sort_values(["file", "line"], kind="stable", ignore_index=True)[list(LEDGER_COLUMNS)]

@@ -62,7 +62,25 @@ class Context:
     settings: Mapping[str, str] = field(default_factory=dict)
     where: str = ""
     used: dict[tuple[str, Rows], pd.Series] = field(default_factory=dict)
-    """What was read through references: (reference, rows) -> key by row of the table."""
+    """What was read through references: (reference, rows) -> ledger row by row of the table."""
+    keys: dict[Rows, pd.Index] = field(default_factory=dict)
+
+    def place(self, rows: Rows, key: pd.Series) -> np.ndarray:
+        """The position of each key in the flat table of `rows`; -1 where it is not there."""
+        if rows not in self.keys:
+            self.keys[rows] = pd.Index(self.flats[rows]["%key"], dtype="str")
+        index = self.keys[rows]
+        if index.is_unique:
+            return index.get_indexer(pd.Index(key, dtype="str"))
+        last = pd.Series(np.arange(len(index)), index=index).groupby(level=0).last()
+        return last.reindex(key.to_numpy()).fillna(-1).to_numpy(dtype="int64")
+
+    def use(self, name: str, rows: Rows, place: np.ndarray, index: pd.Index) -> None:
+        """Note that the rows at `place` were read for the rows of `index`."""
+        if "%r" in self.flats[rows]:
+            number = self.flats[rows]["%r"].to_numpy()
+            found = number[place] if len(number) else place
+            self.used[name, rows] = pd.Series(np.where(place >= 0, found, -1), index=index)
 
     def report(self, code: str, message: str, table: pd.DataFrame, mask: pd.Series) -> None:
         """An issue on the rows of a mask, naming the resources."""
@@ -361,16 +379,14 @@ class _Join(Column):
     def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
         key = self.reference.evaluate(table, context)
         other = context.flats[self.rows]
-        values = self.column.evaluate(other, context)
-        found = values.set_axis(other["%key"])
-        found = found[~found.index.duplicated(keep="last")]
-        dangling = key.notna() & ~key.isin(found.index)
+        place = context.place(self.rows, key)
+        dangling = pd.Series(place == -1, index=table.index) & key.notna()
         if dangling.any():
             text = f"{self.reference.describe()} names no {self.rows.resource} of the input"
             context.report("FH0006", text, table, dangling)
-        out = found.reindex(key.to_numpy())
-        context.used[self.reference.describe(), self.rows] = key.where(~dangling)
-        return out.set_axis(table.index)
+        context.use(self.reference.describe(), self.rows, place, table.index)
+        values = self.column.evaluate(other, context)
+        return pd.Series(values.array.take(place, allow_fill=True), index=table.index)
 
     def describe(self) -> str:
         return (
@@ -404,14 +420,15 @@ class _Gather(Column):
                 "key": self.by.evaluate(other, context),
                 "value": self.value.evaluate(other, context),
                 "source": other["%key"],
+                "at": np.arange(len(other)),
             }
         ).dropna(subset=["key", "value"])
         rank = {value: position for position, value in enumerate(self.order)}
         found["rank"] = found["value"].map(rank).fillna(len(rank)).astype("float64")
         found = found.sort_values(["key", "rank", "source"], kind="stable")
-        first = found.drop_duplicates("key").set_index("key")
-        key = table["%key"].to_numpy()
-        out = first["value"].reindex(key).set_axis(table.index)
+        first = found.drop_duplicates("key")
+        place = pd.Index(first["key"], dtype="str").get_indexer(pd.Index(table["%key"]))
+        out = pd.Series(first["value"].array.take(place, allow_fill=True), index=table.index)
         if not self.order:
             distinct = found.drop_duplicates(["key", "value"])["key"]
             many = table["%key"].isin(distinct[distinct.duplicated()])
@@ -419,8 +436,8 @@ class _Gather(Column):
                 out = out.mask(many, self.several)
             elif many.any():
                 context.report("FH0007", self.describe(), table, many)
-        source = first["source"].reindex(key).set_axis(table.index)
-        context.used[self.describe(), self.rows] = source
+        source = np.where(place >= 0, first["at"].to_numpy()[place] if len(first) else -1, -1)
+        context.use(self.describe(), self.rows, source, table.index)
         return out.astype("str")
 
     def describe(self) -> str:

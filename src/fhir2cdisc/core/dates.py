@@ -31,7 +31,7 @@ def is_possible(dtc: pd.Series) -> pd.Series:
     )
     good = parts[0].notna() & year.between(1900, 2200) & calendar.notna()
     good &= hour.le(23) & minute.le(59)
-    return ~dtc.isin(values[~good])
+    return ~dtc.isin(values[~good]) if not good.all() else pd.Series(data=True, index=dtc.index)
 
 
 def to_date(dtc: pd.Series) -> pd.Series:

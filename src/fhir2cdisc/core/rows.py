@@ -25,11 +25,12 @@ class Rows:
     """A resource type, those of its resources that satisfy one of `of`, and what becomes a row.
 
     Without `of` every resource is taken; without `each` a resource is one row, else each element
-    at that path is one. `unless` names criteria that keep a resource out. Hashable: it is the key
-    of its flat table.
+    at that path is one. `unless` names criteria that keep a resource out, `lacks` an element that
+    it must not have. Hashable: it is the key of its flat table.
     """
 
     resource: str
     each: str = ""
     of: tuple[Coded | Profile, ...] = ()
     unless: tuple[Coded | Profile, ...] = ()
+    lacks: str = ""

@@ -45,9 +45,10 @@ NON_TARGET_BY_PROFILE = Rows("Observation", of=(KENYA_NON_TARGET,))
 NEW_BY_PROFILE = Rows("Observation", of=(KENYA_NEW,))
 SIZE = Rows("Observation", each="component", of=(Coded("code", "tumor-size"),), unless=(EXCISED,))
 DIAMETER = Rows(
-    "Observation",
-    of=(Coded("code", "lesion-diameter"), Coded("code", "tumor-size"), KENYA_TARGET),
-    unless=(EXCISED,),
+    "Observation", of=(Coded("code", "lesion-diameter"), KENYA_TARGET), unless=(EXCISED,)
+)
+SIZE_NOT_TAKEN = Rows(
+    "Observation", of=(Coded("code", "tumor-size"),), unless=(EXCISED,), lacks="component"
 )
 VOLUME = Rows("Observation", of=(Coded("code", "lesion-volume"),))
 EXCISED_SIZE = Rows("Observation", of=(EXCISED,))

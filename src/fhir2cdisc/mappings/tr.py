@@ -36,6 +36,7 @@ from fhir2cdisc.mappings.sources import (
     LESION_NAME,
     LESION_STATE,
     SIZE,
+    SIZE_NOT_TAKEN,
     VOLUME,
     evaluator,
     lesion,
@@ -127,13 +128,10 @@ TR = (
         _measured("mm"),
         first_of(_ABSENT, concept(of_resource("dataAbsentReason", SIZE))),
     ),
-    # One Observation a diameter (MII imaging, DICOM, Kenya NCCP), or a size that was not taken
-    _results(
-        DIAMETER,
-        first_of(_TEST, when(path("component.exists()"), (), nothing(), const("LDIAM"))),
-        _measured("mm"),
-        _ABSENT,
-    ),
+    # One Observation a diameter (MII imaging, DICOM, Kenya NCCP)
+    _results(DIAMETER, first_of(_TEST, const("LDIAM")), _measured("mm"), _ABSENT),
+    # A size that was not taken
+    _results(SIZE_NOT_TAKEN, const("LDIAM"), _measured("mm"), _ABSENT),
     _results(VOLUME, _TEST, _measured("mL"), _ABSENT),
     # The state of a lesion that is not measured
     _results(
