@@ -76,8 +76,8 @@ def convert(
     sdtm, ledger = tabulate(flats, study, terms, issues)
     adam, endpoints = derive({name: d.frame for name, d in sdtm.items()}, study, terms, issues)
     run = run_record(study, files, sdtm | adam)
-    counts = ledger.groupby(["resource_type", "status"]).size()
-    run["resources"] = {"/".join(key): int(n) for key, n in counts.items()}
+    counts = (ledger["resource_type"] + "/" + ledger["status"]).value_counts().sort_index()
+    run["resources"] = {str(name): int(count) for name, count in counts.items()}
     return Package(
         study=study.id,
         sdtm=sdtm,
@@ -138,7 +138,8 @@ def derive(
     """SDTM frames -> the analysis datasets and the endpoint table."""
     adam = derive_datasets(DERIVATIONS, sdtm, study, terms, issues)
     frames = {name: dataset.frame for name, dataset in adam.items()}
-    return adam, compute_endpoints(frames, study, issues)
+    endpoints = compute_endpoints(frames, study, issues)
+    return {name: d for name, d in adam.items() if len(d.frame)}, endpoints
 
 
 def run_record(
@@ -150,7 +151,10 @@ def run_record(
         "fhir2cdisc": __version__,
         "libraries": {name: version(name) for name in libraries},
         "standards": {"sdtmig": "3.4", "adamig": "1.3", "ct": "2025-03-28"},
-        "inputs": sorted((hash_of(path), path.name) for path in files),
+        "inputs": [
+            {"file": name, "sha256": digest}
+            for name, digest in sorted((path.name, hash_of(path)) for path in files)
+        ],
         "settings": study.settings(),
         "records": {name: len(dataset.frame) for name, dataset in sorted(datasets.items())},
     }

@@ -152,7 +152,7 @@ class Study(_Settings):
     visits: Mapping[str, float] = Field(
         default_factory=lambda: {
             "SCREENING": -1.0, "BASELINE": 0.0, "WEEK 6": 6.0, "WEEK 12": 12.0,
-            "WEEK 18": 18.0, "WEEK 24": 24.0,
+            "WEEK 18": 18.0, "WEEK 24": 24.0, "WEEK 30": 30.0,
         }
     )  # fmt: skip
     """VISIT (capital letters) -> VISITNUM."""

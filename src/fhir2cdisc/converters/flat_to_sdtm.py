@@ -269,7 +269,7 @@ def _dataset(  # noqa: PLR0917
     return Dataset(
         name=domain,
         label=standard.dataset(domain).label,
-        keys=keys,
+        keys=tuple(key for key in keys if key in frame),
         frame=pd.DataFrame(frame),
         columns=used,
         labels=labels,

@@ -58,7 +58,7 @@ def _build(
         .map({True: "ADAM", False: "SDTM"}),
         version="",
     )
-    trace = trace[list(TRACE_COLUMNS)].drop_duplicates()
+    trace = trace[list(TRACE_COLUMNS)].drop_duplicates().astype({"row": "int64"})
     return Dataset(
         name=derivation.name,
         label=derivation.label,

@@ -69,16 +69,18 @@ def _issues(package: Package) -> Table:
 
 
 def endpoint_table(package: Package) -> Table:
-    """The endpoints: n / N, estimate and limits; the methods are in endpoints.csv."""
-    table = _table("Endpoints (methods in results/endpoints.csv)")
+    """The endpoints with limits; counts, what is left out and methods are in endpoints.csv."""
+    results = [row for row in package.endpoints_json if row["lower"] is not None]
+    table = _table(f"Endpoints ({len(package.endpoints_json)} rows in results/endpoints.csv)")
     table.add_column("endpoint")
     table.add_column("n / N", justify="right", no_wrap=True)
     table.add_column("estimate (95 % limits)", justify="right", no_wrap=True)
     table.add_column("of")
-    for row in package.endpoints_json:
+    for row in results:
         counts = (row["numerator"], row["denominator"])
         share = " / ".join("-" if n is None else str(n) for n in counts)
-        table.add_row(row["endpoint"], share, _estimate(row), row["analysis_set"])
+        # What stands before the colon is the name of the analysis set.
+        table.add_row(row["endpoint"], share, _estimate(row), row["analysis_set"].partition(":")[0])
     return table
 
 

@@ -5,7 +5,7 @@ They are columns like any other, so they reach define.xml and the trace the same
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -20,11 +20,15 @@ def identifiers(domain: str, study: str) -> dict[str, Column]:
     return {"STUDYID": const(study).as_(Origin.PROTOCOL), "DOMAIN": const(domain)}
 
 
-def timing(domain: str, names: Iterable[str]) -> dict[str, Column]:
-    """A study day for each date that the IG has a day for: --STDY, --ENDY, --DY."""
+def timing(domain: str, names: Collection[str]) -> dict[str, Column]:
+    """EPOCH, and a study day for each date that the IG has a day for: --STDY, --ENDY, --DY."""
     known = {variable.name for variable in standard.variables(domain)}
+    dates = [f"{domain}{part}" for part in ("STDTC", "DTC") if f"{domain}{part}" in names]
+    epoch: dict[str, Column] = {}
+    if "EPOCH" in known and dates:
+        epoch = {"EPOCH": Epoch(date=dates[0])}
     days = {name: name.removesuffix("DTC") + "DY" for name in names if name.endswith("DTC")}
-    return {day: StudyDay(date=name) for name, day in days.items() if day in known}
+    return epoch | {day: StudyDay(date=name) for name, day in days.items() if day in known}
 
 
 def last_before_exposure(domain: str, names: Iterable[str]) -> dict[str, Column]:
@@ -69,6 +73,31 @@ class StudyDay(_Derived):
 
     def describe(self) -> str:
         return f"{self.date} - DM.RFSTDTC, plus 1 if on or after it; empty if a date is partial"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch(_Derived):
+    """The epoch of a date: before, during or after study treatment.
+
+    Without trial elements (SE) the treatment itself marks the epochs: SCREENING ends with its
+    first day, FOLLOW-UP begins after its last.
+    """
+
+    date: str
+
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        day = to_date(table[self.date])
+        first = to_date(_of_subject(table, context, "RFXSTDTC"))
+        last = to_date(_of_subject(table, context, "RFXENDTC"))
+        epoch = pd.Series("TREATMENT", index=table.index, dtype="str")
+        epoch = epoch.mask(day < first, "SCREENING").mask(day > last, "FOLLOW-UP")
+        return epoch.where(day.notna() & first.notna())
+
+    def describe(self) -> str:
+        return (
+            f"SCREENING if {self.date} is before DM.RFXSTDTC, FOLLOW-UP if after DM.RFXENDTC, "
+            "else TREATMENT; empty if a date is partial or there was no treatment"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

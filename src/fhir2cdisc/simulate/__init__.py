@@ -53,6 +53,7 @@ sd_min_days = 42
 "WEEK 12" = 12
 "WEEK 18" = 18
 "WEEK 24" = 24
+"WEEK 30" = 30
 """
 
 

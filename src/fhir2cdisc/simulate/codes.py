@@ -208,6 +208,16 @@ EVENTS = (
     ("Urinary tract infection", "none"),
     ("Back pain", "none"),
 )
+# Names of dictionary terms for those verbatim texts that are not one; codes are MedDRA's to give.
+DICTIONARY = "https://www.meddra.org"
+DICTIONARY_TERMS = {
+    "fatigue, mild tiredness": "Fatigue",
+    "Maculopapular rash": "Rash maculo-papular",
+    "Diarrhea": "Diarrhoea",
+    "Esophagitis": "Oesophagitis",
+    "Pain at irradiated site": "Radiation associated pain",
+    "Anemia": "Anaemia",
+}
 FATAL_EVENTS = (("Pneumonitis", "both"), ("Sepsis", "none"), ("Myocarditis", "drug"))
 
 LABS = (  # LOINC, unit, mean, standard deviation, decimals

@@ -298,12 +298,12 @@ def _irradiate(lesions: tuple[Lesion, ...], start: int, dice: Dice) -> Irradiati
 
 
 def _assess(course: Course, dice: Dice) -> None:
-    """Scan at baseline and every six weeks to month 6; after progression up to two more times."""
+    """Scan at baseline and every six weeks past month 6; after progression up to two more."""
     begin = course.first_treatment if course.treated else 3
     low = max(begin - 14, course.consent)
     _visit(course, "BASELINE", dice.between(low, min(begin - 1, 0)), begin, dice)
     plan: list[tuple[str, int]] = []
-    for week in (6, 12, 18, 24):
+    for week in (6, 12, 18, 24, 30):
         day = 7 * week + dice.between(-5, 5)
         if not dice.chance(0.06):
             plan.append((f"WEEK {week}", day))

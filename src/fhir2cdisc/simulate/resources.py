@@ -473,7 +473,11 @@ def _adverse_event(chart: Chart, number: int, toxicity: Toxicity, dice: Dice) ->
     )
     event["extension"] = extensions
     event["actuality"] = "actual"
-    event["event"] = {"text": toxicity.term}
+    term = codes.DICTIONARY_TERMS.get(toxicity.term, toxicity.term)
+    event["event"] = {
+        "coding": [{"system": codes.DICTIONARY, "display": term}],
+        "text": toxicity.term,
+    }
     event["subject"] = chart.subject
     event["date"] = chart.date(toxicity.day)[: toxicity.precision]
     event["seriousness"] = coded(

@@ -1,0 +1,321 @@
+"""ADTR: sums of diameters and of volumes of the target lesions, by lesion group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from fhir2cdisc.adam import evaluation, response, sums, verbs
+from fhir2cdisc.adam.evaluation import Evaluation
+from fhir2cdisc.adam.lesion import MICRONS
+from fhir2cdisc.adam.verbs import Bools, Floats, Ints
+from fhir2cdisc.core.column import Column, described
+from fhir2cdisc.core.derivation import Derivation, Derived
+from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.study import Study
+
+_OF_GROUP = {
+    "ALL": "Target Lesions",
+    "NONIRRAD": "Non-Irradiated Target Lesions",
+    "IRRAD": "Irradiated Target Lesions",
+}
+_OF_MEASURE = {
+    "value": ("SDIAM", "Sum of Diameters of {} (mm)"),
+    "volume": ("SVOL", "Sum of Volumes of {} (mm3)"),
+}
+# In the order of PARAMCD, which is the order of the records.
+PARAMETERS = {
+    code + sums.GROUPS[group]: (param.format(_OF_GROUP[group]), group, measure)
+    for measure, (code, param) in _OF_MEASURE.items()
+    for group in ("ALL", "IRRAD", "NONIRRAD")
+}
+_CODES = tuple(PARAMETERS)
+
+COLUMNS: Mapping[str, Column] = {
+    **verbs.subject_columns(),
+    "PARAM": described("PARAM", "Text of PARAMCD"),
+    "PARAMCD": described(
+        "PARAMCD",
+        "SDIAM sum of diameters, SVOL sum of volumes; ending NI: of lesions with SUPPTU.TUIRRAD "
+        "of N, ending IR: of Y, no ending: of all target lesions. Of a node the diameter is the "
+        "short axis (LPERP, or DIAMETER), else the longest one (LDIAM, or DIAMETER). A volume is "
+        "the one collected if the lesion has one at baseline, else that of an ellipsoid of both "
+        "diameters with the shorter as third axis, else of a sphere (then it says nothing that "
+        "the diameter does not)",
+    ),
+    "PARCAT1": described("PARCAT1", "Target Lesion(s)"),
+    "PARCAT2": described("PARCAT2", "TR.TREVAL of the records used (setting evaluator)"),
+    "PARCAT3": described("PARCAT3", "Response criteria (setting criteria)"),
+    "PARCAT4": described("PARCAT4", "Lesion group: ALL, NONIRRAD or IRRAD"),
+    "ADT": described(
+        "ADT", "Last scan date (TR.TRDTC) of the lesions in the sum, else of the assessment"
+    ),
+    "ADY": verbs.ADY,
+    **verbs.VISIT_COLUMNS,
+    "VISITNUM": described("VISITNUM", "TR.VISITNUM"),
+    "VISIT": described("VISIT", "TR.VISIT"),
+    "TRLNKGRP": described(
+        "TRLNKGRP",
+        "TR.TRLNKGRP; where it is missing, scans up to the first treatment are one assessment, "
+        "and later ones are a new assessment after a gap longer than assessment_gap_days",
+    ),
+    "AVAL": described(
+        "AVAL",
+        "Sum over the lesions assessed (LSASS), also where some expected are missing; too small "
+        "to measure is 5 mm, disappeared 0; the parts of a split lesion are added, merged lesions "
+        "are one",
+    ),
+    "BASE": described("BASE", "AVAL of the record with ABLFL of Y"),
+    "CHG": described("CHG", "AVAL - BASE, of post-baseline records with ANL01FL of Y"),
+    "PCHG": described("PCHG", "100 * CHG / BASE, not rounded"),
+    "NADIR": described(
+        "NADIR",
+        "Smallest AVAL with ANL01FL of Y at baseline or at an earlier post-baseline assessment",
+    ),
+    "CHGNAD": described("CHGNAD", "AVAL - NADIR, of post-baseline records with ANL01FL of Y"),
+    "PCHGNAD": described("PCHGNAD", "100 * CHGNAD / NADIR, missing if NADIR is 0"),
+    "ABLFL": described(
+        "ABLFL",
+        "Y on the last record with ANL01FL of Y whose assessment ends on or before TRTSDT "
+        "(STARTDT0 if never treated); what is measured after the first treatment is no baseline",
+    ),
+    "LSEXP": described("LSEXP", "TULNKID of the target lesions of the group"),
+    "LSASS": described("LSASS", "TULNKID of those with a value at the assessment"),
+    "ANL01FL": described("ANL01FL", "Y if all lesions expected were assessed (LSEXP = LSASS)"),
+    "ANL02FL": described(
+        "ANL02FL", "Y on the first record with the smallest PCHG of those with ANL03FL of Y"
+    ),
+    "ANL03FL": described(
+        "ANL03FL",
+        "Y up to and including the first PD of the lesion group, from STARTDT0 (baseline always), "
+        "not after NACTDT",
+    ),
+    "CRIT1": described("CRIT1", "Text of the criterion, where CRIT1FL has a value"),
+    "CRIT1FL": described("CRIT1FL", "Y or N for records with PCHG, compared before rounding"),
+    "CRIT2": described("CRIT2", "Text of the criterion, where CRIT2FL has a value"),
+    "CRIT2FL": described("CRIT2FL", "Y or N for records with CHGNAD, compared before rounding"),
+    "SRCDOM": described("SRCDOM", "TR"),
+    "SRCVAR": described("SRCVAR", "TRSTRESN"),
+    "ASEQ": verbs.ASEQ,
+}
+
+
+def derive(data: Mapping[str, pd.DataFrame], study: Study, issues: Issues) -> Derived:
+    """One record per subject, assessment and sum that has a target lesion.
+
+    References:
+        RECIST 1.1 (Eisenhauer 2009), sections 4.3.1 and 4.3.2; ADaMIG v1.3, section 3.3.4.
+    """
+    found = evaluation.evaluate(data, study, issues)
+    _check(found, data["ADSL"], study, issues)
+    parts = [_records(found, number, study) for number in range(len(_CODES))]
+    records = pd.concat(parts, ignore_index=True)
+    frame = verbs.complete_records(records, data["ADSL"], ("code", "ADT", "visit"))
+    code = frame["code"].to_numpy(dtype=np.int64)
+    frame["PARAMCD"] = verbs.texts(_CODES, code)
+    frame["PARAM"] = verbs.texts([PARAMETERS[c][0] for c in _CODES], code)
+    frame["PARCAT4"] = verbs.texts([PARAMETERS[c][1] for c in _CODES], code)
+    frame["PARCAT1"] = "Target Lesion(s)"
+    frame["PARCAT2"] = study.response.evaluator
+    frame["PARCAT3"] = study.response.criteria
+    frame["SRCDOM"], frame["SRCVAR"] = "TR", "TRSTRESN"
+    return verbs.derived_of_subjects(frame, _trace(frame, found))
+
+
+def _records(found: Evaluation, number: int, study: Study) -> pd.DataFrame:
+    """The records of one parameter."""
+    _, group, measure = PARAMETERS[_CODES[number]]
+    total, visits = found.sums[group, measure], found.assessed.visits
+    rule = response.thresholds(study.response, measure)
+    unit = MICRONS if measure == "value" else 1.0
+    visit = total["visit"].to_numpy(dtype=np.int64)
+    size, base, lowest = (total[n].to_numpy("float64") for n in ("sum", "base", "nadir"))
+    complete, post = total["complete"].to_numpy(bool), total["post"].to_numpy(bool)
+    baseline = total["baseline"].to_numpy(bool)
+    compared = complete & post
+    last = total["last"].to_numpy()
+    scan = np.where(last == verbs.NO_DAY, verbs.days_of(visits["LSCDT"])[visit], last)
+    subject = found.timing.subjects.get_indexer(pd.Index(visits["USUBJID"]))[visit]
+    start = verbs.take(found.timing.start, subject, np.nan)
+    day = np.where(scan == verbs.NO_DAY, np.nan, scan)
+    expected, assessed = _lesion_lists(found, group, measure, visit)
+    pchg = np.where(compared, 100 * (size - base) / base, np.nan)
+    counted = baseline | _candidates(found, group, measure, visit)
+    from_base, from_nadir = compared & ~np.isnan(base), compared & ~np.isnan(lowest)
+    decrease, increase = study.response.pr_pct, study.response.pd_pct
+    absolute = f" and CHGNAD >= {study.response.pd_abs_mm:g}"
+    if measure == "volume":
+        decrease, increase = study.response.vol_pr_pct, study.response.vol_pd_pct
+        floor = study.response.vol_pd_abs_mm3
+        absolute = f" and CHGNAD >= {floor:g}" if floor else ""
+    best = _best(pchg, counted & compared, total["subject"].to_numpy(dtype=np.int64))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        from_lowest = np.where(lowest > 0, 100 * (size - lowest) / lowest, np.nan)
+    return pd.DataFrame(
+        {
+            "subject": subject,
+            "code": number,
+            "visit": visit,
+            "ADT": verbs.dates_of(scan),
+            "VISITNUM": visits["VISITNUM"].to_numpy()[visit],
+            "VISIT": visits["VISIT"].take(visit).reset_index(drop=True),
+            "TRLNKGRP": visits["TRLNKGRP"].take(visit).reset_index(drop=True),
+            **verbs.analysis_visits(
+                day, start, post, baseline, study.endpoints.visit_interval_days
+            ),
+            "AVAL": size / unit,
+            "BASE": base / unit,
+            "CHG": np.where(compared, (size - base) / unit, np.nan),
+            "PCHG": pchg,
+            "NADIR": np.where(post, lowest / unit, np.nan),
+            "CHGNAD": np.where(compared, (size - lowest) / unit, np.nan),
+            "PCHGNAD": np.where(compared, from_lowest, np.nan),
+            "ABLFL": verbs.flags(baseline),
+            "LSEXP": expected,
+            "LSASS": assessed,
+            "ANL01FL": verbs.flags(complete),
+            "ANL02FL": verbs.flags(best),
+            "ANL03FL": verbs.flags(counted),
+            "CRIT1": verbs.texts([None, f"PCHG <= -{decrease:g}"], from_base),
+            "CRIT1FL": _met(rule.has_decreased(size, base), from_base),
+            "CRIT2": verbs.texts([None, f"PCHGNAD >= {increase:g}{absolute}"], from_nadir),
+            "CRIT2FL": _met(rule.has_increased(size, lowest), from_nadir),
+        }
+    )
+
+
+def _met(criterion: Bools, evaluated: Bools) -> pd.Series:
+    return verbs.texts([None, "N", "Y"], np.where(evaluated, 1 + criterion, 0))
+
+
+def _candidates(found: Evaluation, group: str, measure: str, visit: Ints) -> Bools:
+    """Which of the visits count for the response of the group."""
+    table = found.responses[group, measure]
+    out = np.zeros(len(found.assessed.visits), dtype=bool)
+    out[table["visit"].to_numpy()] = table["candidate"].to_numpy(dtype=bool)
+    return out[visit]
+
+
+def _best(pchg: Floats, counted: Bools, subject: Ints) -> Bools:
+    """True on the first smallest change of each subject."""
+    usable = np.where(counted, pchg, np.nan)
+    lowest = pd.Series(usable).groupby(subject).transform("min").to_numpy()
+    subjects = int(subject.max()) + 1 if len(subject) else 0
+    at = verbs.first_row(usable == lowest, subject, subjects)
+    out = np.zeros(len(pchg), dtype=bool)
+    out[at[at >= 0]] = True
+    return out
+
+
+def _lesion_lists(
+    found: Evaluation, group: str, measure: str, visit: Ints
+) -> tuple[pd.Series, pd.Series]:
+    """LSEXP and LSASS of the visits: each combination of lesions is spelled out once."""
+    mine = sums.in_group(found.found, group)[found.grid["lesion"].to_numpy()]
+    grid = found.grid[mine].sort_values(["visit", "lesion"], kind="stable")
+    has = grid[measure].notna() & ~grid["partial"]
+    if group != "ALL":
+        has &= ~grid["across"]
+    names, name = verbs.distinct_codes(found.found["LESID"])
+    lesion = name[grid["lesion"].to_numpy()]
+    count = len(found.assessed.visits)
+    at = grid["visit"].to_numpy(dtype=np.int64)
+    everyone = np.ones(len(grid), dtype=bool)
+    lists = [
+        _spelled(at[m], lesion[m], names.tolist(), count) for m in (everyone, has.to_numpy(bool))
+    ]
+    return lists[0].take(visit).reset_index(drop=True), lists[1].take(visit).reset_index(drop=True)
+
+
+def _spelled(at: Ints, lesion: Ints, names: Sequence[str], count: int) -> pd.Series:
+    """For each of so many visits its lesions, separated by commas; missing if there are none."""
+    place = pd.Series(at).groupby(at).cumcount().to_numpy() if len(at) else at
+    code = np.zeros(count, dtype=np.int64)
+    words: list[str] = [""]
+    for n in range(int(place.max()) + 1 if len(place) else 0):
+        here = place == n
+        pair = code * (len(names) + 1)
+        pair[at[here]] += lesion[here] + 1
+        distinct, code = np.unique(pair, return_inverse=True)
+        old, new = np.divmod(distinct, len(names) + 1)
+        more = ["", *names]
+        words = [
+            ", ".join(filter(None, (words[o], more[w]))) for o, w in zip(old, new, strict=True)
+        ]
+    return verbs.texts([word or None for word in words], code)
+
+
+def _trace(frame: pd.DataFrame, found: Evaluation) -> list[pd.DataFrame]:
+    """Sums of diameters come from TR; sums of volumes from the record of the same assessment.
+
+    (A collected volume is one of the TR records of that assessment.)
+    """
+    records, visits = found.assessed.records, len(found.assessed.visits)
+    keys = verbs.record_keys(records, "TRSEQ")
+    known = records["TRSEQ"].notna().to_numpy()
+    code, visit = frame["code"].to_numpy(), frame["visit"].to_numpy()
+    own = verbs.record_keys(frame, "ASEQ")
+    out = []
+    for number, (_, group, measure) in enumerate(PARAMETERS.values()):
+        mine = np.flatnonzero(code == number)
+        if measure == "value":
+            row = np.full(visits, -1, dtype=np.int64)
+            row[visit[mine]] = mine
+            target = (found.found["ROLE"] == "TARGET").to_numpy()
+            used = (target & sums.in_group(found.found, group))[records["lesion"].to_numpy()]
+            at = np.flatnonzero(used & known)
+            out.append(verbs.parents_of(row[records["visit"].to_numpy()[at]], "TR", keys, at))
+        else:
+            diameters = np.flatnonzero(code == number - len(sums.GROUPS))
+            row = np.full(visits, -1, dtype=np.int64)
+            row[visit[diameters]] = diameters
+            out.append(verbs.parents_of(mine, "ADTR", own, row[visit[mine]]))
+    return out
+
+
+def _check(found: Evaluation, adsl: pd.DataFrame, study: Study, issues: Issues) -> None:
+    """What is wrong with the assessments, told once for all datasets."""
+    visits = found.assessed.visits
+    grid = found.grid
+    has_base = grid.loc[~grid["post"] & grid["value"].notna() & ~grid["partial"], "lesion"]
+    targets = found.found[found.found["ROLE"] == "TARGET"]
+    verbs.report(
+        issues, "RS0001", "TR: target lesion without baseline measurement",
+        targets, ~targets.index.isin(has_base), "USUBJID", "LESID",
+    )  # fmt: skip
+    total = found.sums[evaluation.ALL]
+    none = visits.loc[total["visit"][total["base"].isna()]].drop_duplicates("USUBJID")
+    verbs.report(
+        issues, "RS0001", "TR: no assessment up to the first treatment has all target lesions",
+        none, np.ones(len(none), dtype=bool), "USUBJID",
+    )  # fmt: skip
+    died = verbs.date(adsl, "DTHDT").set_axis(adsl["USUBJID"].astype("str"))
+    after = visits["LSCDT"] > died.reindex(visits["USUBJID"]).set_axis(visits.index)
+    verbs.report(issues, "RS0006", "TR: scan after death", visits, after, "USUBJID", "TRLNKGRP")
+    apart = (visits["LSCDT"] - visits["FSCDT"]).dt.days > study.response.assessment_gap_days
+    verbs.report(
+        issues, "RS0007",
+        f"TR: scans of one assessment more than {study.response.assessment_gap_days} days apart",
+        visits, apart & visits["post"], "USUBJID", "TRLNKGRP",
+    )  # fmt: skip
+    measured = found.assessed.measured
+    early = (found.found["ROLE"] == "NEW").to_numpy()[measured["lesion"]]
+    early &= ~visits["post"].to_numpy(dtype=bool)[measured["visit"]]
+    early_lesions = found.found.index.isin(measured.loc[early, "lesion"])
+    verbs.report(
+        issues, "RS0013", "TR: new lesion at baseline is not counted there",
+        found.found, early_lesions, "USUBJID", "LESID",
+    )  # fmt: skip
+
+
+ADTR = Derivation(
+    name="ADTR",
+    label="Tumor Results Analysis Dataset",
+    keys=("STUDYID", "USUBJID", "PARAMCD", "ADT", "TRLNKGRP"),
+    needs=("ADSL", "TU", "TR"),
+    derive=derive,
+    columns=COLUMNS,
+    labels=verbs.labels(COLUMNS, {"TRLNKGRP": "Link Group"}),
+)

@@ -1,0 +1,308 @@
+"""What happened to each subject: enrolment, treatment, new therapy, death, contact, disposition.
+
+Every function takes the SDTM frames and the subjects (an Index of USUBJID) and returns columns in
+the order of the subjects, with the trace of the records they were taken from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from fhir2cdisc.adam import verbs
+from fhir2cdisc.adam.dated import Dates, chosen, pick
+from fhir2cdisc.adam.imputation import impute_death, impute_start
+from fhir2cdisc.adam.verbs import Bools
+from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.study import Study
+
+Frames = Mapping[str, pd.DataFrame]
+
+RADIATION = "RADIATION THERAPY"
+
+# Records that prove a subject alive on their date: the date of an observation or a dose, never
+# that of a receipt or a report, and no end of an event that may still be going on.
+ALIVE = (
+    ("SV", "SVSTDTC"), ("SV", "SVENDTC"), ("TR", "TRDTC"), ("TU", "TUDTC"), ("RS", "RSDTC"),
+    ("EX", "EXSTDTC"), ("EX", "EXENDTC"), ("PR", "PRSTDTC"), ("PR", "PRENDTC"),
+    ("AE", "AESTDTC"), ("LB", "LBDTC"), ("VS", "VSDTC"), ("QS", "QSDTC"), ("EG", "EGDTC"),
+    ("PE", "PEDTC"), ("CM", "CMSTDTC"), ("DM", "RFICDTC"),
+)  # fmt: skip
+# Disposition that says nothing about a contact.
+NO_CONTACT = ("DEATH", "LOST TO FOLLOW-UP", "STUDY TERMINATED BY SPONSOR", "UNKNOWN")
+
+
+class Columns(NamedTuple):
+    """Variables (`columns`) by name, and lines of a trace."""
+
+    columns: dict[str, pd.Series]
+    trace: list[pd.DataFrame]
+
+
+def enrolment(data: Frames, subjects: pd.Index, dm: pd.DataFrame) -> Columns:
+    """RFICDT, ENRLDT with its source, RANDDT and ENRLFL (before treatment is looked at).
+
+    The date of enrolment is that of the first milestone that has one: entry into the trial,
+    eligibility, informed consent. A screen failure is enrolled only if it entered the trial.
+    """
+    consent = [
+        Dates("DM", dm, "RFICDTC"),
+        Dates("DS", chosen(data, "DS", DSDECOD="INFORMED CONSENT OBTAINED"), "DSSTDTC"),
+    ]
+    entered = chosen(data, "DS", DSDECOD="ENTERED INTO TRIAL")
+    eligible = chosen(data, "DS", DSDECOD="ELIGIBILITY CRITERIA MET")
+    randomised = chosen(data, "DS", DSDECOD="RANDOMIZED")
+    ranked = {
+        "ENTERED INTO TRIAL": pick([Dates("DS", entered, "DSSTDTC")], subjects, last=False),
+        "ELIGIBILITY CRITERIA MET": pick([Dates("DS", eligible, "DSSTDTC")], subjects, last=False),
+        "INFORMED CONSENT OBTAINED": pick(consent, subjects, last=False),
+    }
+    failed = not_assigned(dm)
+    date = pd.Series(pd.NaT, index=range(len(subjects)), dtype="datetime64[s]")
+    source = _text(subjects)
+    trace: list[pd.DataFrame] = []
+    for name, picked in ranked.items():
+        usable = picked.date.where(~failed | (name == "ENTERED INTO TRIAL"))
+        new = (date.isna() & usable.notna()).to_numpy()
+        date, source = date.mask(new, usable), source.mask(new, name)
+        trace += [t[new[t["row"].to_numpy()]] for t in picked.trace()]
+    member = subjects.isin(entered["USUBJID"]) | subjects.isin(randomised["USUBJID"])
+    return Columns(
+        {
+            "RFICDT": ranked["INFORMED CONSENT OBTAINED"].date,
+            "ENRLDT": date,
+            "ENRLSRC": source,
+            "RANDDT": pick([Dates("DS", randomised, "DSSTDTC")], subjects, last=False).date,
+            "ENRLFL": flag(member | date.notna().to_numpy()),
+        },
+        trace,
+    )
+
+
+def not_assigned(dm: pd.DataFrame) -> Bools:
+    """True for screen failures and those never assigned to treatment (SDTMIG v3.4 and before)."""
+    reason = verbs.text(dm, "ARMNRS").str.upper().isin(["SCREEN FAILURE", "NOT ASSIGNED"])
+    code = verbs.text(dm, "ARMCD").str.upper().isin(["SCRNFAIL", "NOTASSGN"])
+    return (reason | code).to_numpy(dtype=bool)
+
+
+def treatment(data: Frames, subjects: pd.Index, dm: pd.DataFrame) -> Columns:
+    """First and last protocol treatment, of all, of radiotherapy and of the drug; dose and sites.
+
+    Treatment is EX (doses of 0 are none, unless of placebo) and protocol courses of PR, so that
+    radiotherapy that is recorded in PR alone starts the treatment too. Without either,
+    DM.RFXSTDTC and RFXENDTC stand in.
+    """
+    ex = chosen(data, "EX")
+    dose, name = verbs.number(ex, "EXDOSE"), verbs.text(ex, "EXTRT").str.upper()
+    ex = ex[(dose.ne(0) | name.str.contains("PLACEBO").eq(other=True)).to_numpy()]
+    ex = ex.reset_index(drop=True)
+    radiation = verbs.text(ex, "EXCAT").str.upper().eq(RADIATION).to_numpy(dtype=bool)
+    rays, drug = ex[radiation].reset_index(drop=True), ex[~radiation].reset_index(drop=True)
+    pr, protocol = radiotherapy_courses(data)
+    course = pr[protocol].reset_index(drop=True)
+    by_rays = [Dates("EX", rays, "EXSTDTC"), Dates("PR", course, "PRSTDTC")]
+    end_rays = [Dates("EX", rays, "EXENDTC"), Dates("PR", course, "PRENDTC"), *by_rays]
+    by_drug = [Dates("EX", drug, "EXSTDTC")]
+    end_drug = [Dates("EX", drug, "EXENDTC"), *by_drug]
+    first = pick([*by_rays, *by_drug], subjects, last=False)
+    last = pick([*end_rays, *end_drug], subjects, last=True)
+    start, end = first.date, last.date
+    start = start.where(start.notna(), verbs.date(dm, "RFXSTDTC"))
+    end = end.where(end.notna(), verbs.date(dm, "RFXENDTC")).where(start.notna())
+    rt, pd1 = (pick(s, subjects, last=False).date for s in (by_rays, by_drug))
+    treated = subjects.isin(ex["USUBJID"]) | subjects.isin(course["USUBJID"]) | start.notna()
+    return Columns(
+        {
+            "TRTSDT": start,
+            "TRTEDT": end.where(end.isna() | (end >= start), start),
+            "RTSDT": rt,
+            "RTEDT": pick(end_rays, subjects, last=True).date,
+            "PD1SDT": pd1,
+            "PD1EDT": pick(end_drug, subjects, last=True).date,
+            "TRTSEQA": _sequence(rt, pd1, subjects),
+            "SAFFL": flag(np.asarray(treated)),
+            **_radiation_given(rays, course, subjects),
+        },
+        [*first.trace(), *last.trace()],
+    )
+
+
+def _sequence(rt: pd.Series, pd1: pd.Series, subjects: pd.Index) -> pd.Series:
+    cases = [rt.notna() & (pd1.isna() | (rt <= pd1)), pd1.notna()]
+    first = np.select(cases, ["RT", "PD-1"], "")
+    second = np.where(rt.notna() & pd1.notna(), np.where(first == "RT", " + PD-1", " + RT"), "")
+    both = pd.Series(first, dtype="str") + pd.Series(second, dtype="str")
+    return both.where(both != "").set_axis(range(len(subjects)))
+
+
+def radiotherapy_courses(data: Frames) -> tuple[pd.DataFrame, Bools]:
+    """Radiotherapy of PR, and which courses are protocol treatment.
+
+    Those that SUPPPR.PRPROTFL marks; if it marks none at all, every course.
+    """
+    pr = verbs.merge_supp(chosen(data, "PR", PRCAT=RADIATION), data.get("SUPPPR"), ("PRPROTFL",))
+    marked = pr["PRPROTFL"]
+    protocol = marked.eq("Y") if marked.notna().any() else pd.Series(data=True, index=pr.index)
+    return pr, protocol.to_numpy(dtype=bool)
+
+
+def _radiation_given(
+    rays: pd.DataFrame, course: pd.DataFrame, subjects: pd.Index
+) -> dict[str, pd.Series]:
+    """NRTSITE and RTDOSTOT (Gy): from EX, and where a subject has none there, from PR."""
+    out = {}
+    site, dose = (
+        pd.Series(np.nan, index=subjects, dtype="float64"),
+        pd.Series(np.nan, index=subjects, dtype="float64"),
+    )
+    for domain, frame in (("EX", rays), ("PR", course)):
+        place = (
+            verbs.text(frame, f"{domain}LOC") + "|" + verbs.text(frame, f"{domain}LAT").fillna("")
+        )
+        own = verbs.number(frame, f"{domain}SEQ").astype("str")
+        key = verbs.text(frame, f"{domain}LNKID").fillna(place).fillna(own)
+        count = key.groupby(frame["USUBJID"].to_numpy()).nunique().astype("float64")
+        unit = verbs.text(frame, f"{domain}DOSU").str.upper()
+        gray = verbs.number(frame, f"{domain}DOSE") * unit.map({"GY": 1.0, "CGY": 0.01}).astype(
+            "float64"
+        )
+        total = gray.groupby(frame["USUBJID"].to_numpy()).sum(min_count=1)
+        site = site.fillna(count.reindex(subjects))
+        dose = dose.fillna(total.reindex(subjects))
+    out["NRTSITE"] = site.reset_index(drop=True)
+    out["RTDOSTOT"] = dose.reset_index(drop=True)
+    return out
+
+
+def new_therapy(data: Frames, subjects: pd.Index, start: pd.Series, issues: Issues) -> Columns:
+    """NACTDT: the first new anticancer therapy on or after the start, and NACTDTF.
+
+    Systemic therapy from CM and radiotherapy off protocol from PR. Of a partial date only the
+    day is assumed, the first of the month: a known year says too little to end the observation.
+    """
+    cm = chosen(data, "CM", CMCAT="ON-STUDY ANTICANCER")
+    pr, protocol = radiotherapy_courses(data)
+    off = pr[~protocol].reset_index(drop=True)
+    sources = []
+    for domain, frame, variable in (("CM", cm, "CMSTDTC"), ("PR", off, "PRSTDTC")):
+        bound = start.set_axis(subjects).reindex(frame["USUBJID"]).set_axis(frame.index)
+        date, assumed = impute_start(verbs.text(frame, variable), bound)
+        unused = assumed.eq("M") | date.isna()
+        sources.append(Dates(domain, frame.assign(DATE=date.mask(unused), DTF=assumed), "DATE"))
+        verbs.report(
+            issues, "AD0003", f"{domain}: start of a new anticancer therapy, day assumed",
+            frame, assumed.eq("D").to_numpy(), "USUBJID", f"{domain}SEQ",
+        )  # fmt: skip
+        verbs.report(
+            issues, "AD0003", f"{domain}: start of a new anticancer therapy is not known well "
+            "enough and was not used", frame, unused.to_numpy(), "USUBJID", f"{domain}SEQ",
+        )  # fmt: skip
+    picked = pick(sources, subjects, last=False, not_before=start)
+    return Columns({"NACTDT": picked.date, "NACTDTF": picked.values("DTF")}, picked.trace())
+
+
+def survival(
+    data: Frames, subjects: pd.Index, dm: pd.DataFrame, study: Study, issues: Issues
+) -> Columns:
+    """DTHDT, DTHDTF, DTHFL, DTHCAUS and LSTALVDT.
+
+    Death is what DM, a disposition DEATH or a survival status DEAD says; its date that of DM,
+    else of the disposition. A partial date of death is assumed after the last contact. No record
+    after death proves anybody alive.
+    """
+    died = chosen(data, "DS", DSDECOD="DEATH")
+    status = chosen(data, "SS", SSTESTCD="SURVSTAT")
+    state = verbs.text(status, "SSSTRESC").str.upper()
+    dead = verbs.text(dm, "DTHFL").eq("Y") | verbs.text(dm, "DTHDTC").notna()
+    dead |= subjects.isin(died["USUBJID"])
+    dead |= subjects.isin(status["USUBJID"][state.eq("DEAD").to_numpy()])
+    dtc = verbs.text(dm, "DTHDTC")
+    of_ds = died.assign(DTC=verbs.text(died, "DSSTDTC")).dropna(subset=["DTC"])
+    first = of_ds.sort_values("DTC").drop_duplicates("USUBJID").set_index("USUBJID")["DTC"]
+    dtc = dtc.where(dtc.notna(), first.reindex(subjects).astype("str").set_axis(dtc.index))
+
+    ds = chosen(data, "DS")
+    contact = ds[~verbs.text(ds, "DSDECOD").str.upper().isin(NO_CONTACT).to_numpy(dtype=bool)]
+    alive = status[state.eq("ALIVE").to_numpy(dtype=bool)].reset_index(drop=True)
+    sources = [Dates(domain, chosen(data, domain), variable) for domain, variable in ALIVE]
+    sources += [Dates("DS", contact.reset_index(drop=True), "DSSTDTC"), Dates("SS", alive, "SSDTC")]
+    sources = [s for s in sources if len(s.frame)]
+    latest = pick(sources, subjects, last=True)
+    death = impute_death(dtc, latest.date, study.endpoints.death_day)
+    proof = pick(sources, subjects, last=True, not_after=death.date)
+    who = pd.DataFrame({"USUBJID": subjects})
+    partial = death.flag.notna().to_numpy()
+    verbs.report(
+        issues, "AD0003", "DM: date of death, day or month assumed", who, partial, "USUBJID"
+    )
+    undated = (dead & death.date.isna()).to_numpy(dtype=bool)
+    verbs.report(issues, "AD0004", "DM: death without a usable date", who, undated, "USUBJID")
+    return Columns(
+        {
+            "DTHDT": death.date,
+            "DTHDTF": death.flag,
+            "DTHFL": pd.Series("Y", index=dm.index, dtype="str").where(dead),
+            "DTHCAUS": _cause(data, subjects).where(dead),
+            "LSTALVDT": proof.date,
+        },
+        proof.trace(),
+    )
+
+
+def _cause(data: Frames, subjects: pd.Index) -> pd.Series:
+    """Primary cause of DD, else the fatal adverse event."""
+    out = _text(subjects)
+    fatal = chosen(data, "AE", AESDTH="Y")
+    found = (
+        (chosen(data, "DD", DDTESTCD="PRCDTH"), "DDSTRESC", "DDSEQ"),
+        (fatal, "AEDECOD" if "AEDECOD" in fatal else "AETERM", "AESEQ"),
+    )
+    for frame, variable, sequence in found:
+        named = frame.assign(TEXT=verbs.text(frame, variable), SEQ=verbs.number(frame, sequence))
+        named = named.dropna(subset=["TEXT"]).sort_values(["USUBJID", "SEQ"])
+        one = named.drop_duplicates("USUBJID").set_index("USUBJID")["TEXT"]
+        out = out.where(out.notna(), one.reindex(subjects).astype("str").set_axis(out.index))
+    return out
+
+
+def disposition(data: Frames, subjects: pd.Index) -> Columns:
+    """End of study and of treatment: status, date and reason, from the last disposition event.
+
+    Whoever has no event is ongoing, in a study that records such events at all; else unknown.
+    """
+    ds = chosen(data, "DS", DSCAT="DISPOSITION EVENT")
+    kind = verbs.text(ds, "DSSCAT").str.upper().fillna("STUDY PARTICIPATION")
+    values: dict[str, pd.Series] = {}
+    trace: list[pd.DataFrame] = []
+    for scope, (status, date, reason) in {
+        "STUDY PARTICIPATION": ("EOSSTT", "EOSDT", "DCSREAS"),
+        "STUDY TREATMENT": ("EOTSTT", "EOTDT", "DCTREAS"),
+    }.items():
+        events = ds[kind.eq(scope).to_numpy()].reset_index(drop=True)
+        events = events.assign(DAY=verbs.date(events, "DSSTDTC"))
+        # An event without a complete date still ends: it is put before every dated one.
+        day = events["DAY"].fillna(pd.Timestamp("1900-01-01"))
+        picked = pick([Dates("DS", events.assign(ORDER=day), "ORDER")], subjects, last=True)
+        term = picked.values("DSDECOD")
+        ended = pd.Series(picked.found(), index=term.index)
+        completed = ended & term.eq("COMPLETED")
+        ongoing = "ONGOING" if len(events) else np.nan
+        state = pd.Series(ongoing, index=term.index, dtype="str")
+        values[status] = state.mask(ended, "DISCONTINUED").mask(completed, "COMPLETED")
+        values[date] = picked.date.where(picked.date > pd.Timestamp("1900-01-01"))
+        values[reason] = term.mask(completed)
+        trace += picked.trace()
+    return Columns(values, trace)
+
+
+def flag(true: Bools) -> pd.Series:
+    """A population flag: Y or N."""
+    return pd.Series(np.where(true, "Y", "N"), dtype="str")
+
+
+def _text(subjects: pd.Index) -> pd.Series:
+    return pd.Series(np.nan, index=range(len(subjects)), dtype="str")

@@ -1,0 +1,336 @@
+"""The endpoints of the study, computed from the analysis datasets.
+
+Response (three definitions side by side), control of non-irradiated lesions, progression-free and
+overall survival, severe adverse events; then every subject and lesion that one of them leaves out,
+with the reason, so that no denominator is silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.results.analysis import Analysis
+from fhir2cdisc.results.endpoint_table import Endpoint, EndpointTable, Scope, counted, estimated
+from fhir2cdisc.results.left_out import count_left_out
+from fhir2cdisc.results.statistics import (
+    NOT_ESTIMABLE,
+    Ratio,
+    clustered_proportion,
+    follow_up,
+    kaplan_meier,
+    proportion,
+)
+from fhir2cdisc.study import Study
+
+DAYS_PER_MONTH = 30.4375
+RESPONDERS = ("CR", "PR")
+
+
+def compute_endpoints(
+    adam: Mapping[str, pd.DataFrame], study: Study, issues: Issues
+) -> EndpointTable:
+    """The endpoints from ADSL and what there is of ADRS, ADLES, ADTTE and ADAE.
+
+    An endpoint whose dataset is not there is not estimable, and an issue says so.
+    """
+    for dataset in ("ADSL", "ADRS", "ADLES", "ADTTE", "ADAE"):
+        if dataset not in adam:
+            issues.add("AD0001", f"endpoints need {dataset}")
+    if "ADSL" not in adam:
+        return EndpointTable(())
+    analysis = Analysis(adam, study, issues)
+    rows = [
+        *_responses(analysis),
+        *_lesion_control(analysis),
+        *_survival(analysis, "PFS", "Progression-free survival", _pfs_rule(study)),
+        *_survival(analysis, "OS", "Overall survival", _OS_RULE),
+        _follow_up(analysis),
+        *_adverse_events(analysis),
+        *count_left_out(analysis),
+    ]
+    return EndpointTable(tuple(rows))
+
+
+# -- response ---------------------------------------------------------------------------------
+
+
+def _responses(analysis: Analysis) -> list[Endpoint]:
+    """ORR by three definitions, on the population of the study and on the evaluable subjects."""
+    r = analysis.study.response
+    again = (
+        f"confirmed by a second response at least {r.confirm_days} days later with at most "
+        f"{r.max_ne_between} assessment(s) not evaluable between"
+    )
+    recist = (
+        f"complete or partial response by {r.criteria}: sum of target diameters at least "
+        f"{r.pr_pct:g} % below baseline"
+    )
+    volume = (
+        f"complete response, or sum of target volumes at least {r.vol_pr_pct:g} % below baseline "
+        "(the wording of the registry taken literally)"
+    )
+    name = "Objective response rate"
+    definitions = (
+        ("ORR", f"{name}, {r.criteria}, confirmed", "CBOR", f"{recist}, {again}"),
+        ("ORR-VOLUME", f"{name}, {r.vol_pr_pct:g} % volume, confirmed", "CBORV",
+         f"{volume}, {again}"),
+        ("ORR-UNCONFIRMED", f"{name}, {r.criteria}, unconfirmed", "BOR",
+         f"{recist}, not confirmed"),
+    )  # fmt: skip
+    rows = []
+    for flag in dict.fromkeys((analysis.population, "EVLFL")):
+        suffix = "" if flag == analysis.population else "-EVALUABLE"
+        for id_, label, paramcd, rule in definitions:
+            where = {"PARAMCD": paramcd}
+            found = analysis.records("ADRS", flag, **where)
+            if found is not None and found.empty and len(analysis.subjects(flag)):
+                found = None  # the parameter was not derived: not a rate of 0 %
+            responders = None if found is None else found[found["AVALC"].isin(RESPONDERS)]
+            rows.append(
+                _share(
+                    analysis, id_ + suffix, label, responders, flag,
+                    method=f"Share of subjects with {rule}; subjects without evaluable response "
+                    "count as not responding.",
+                    scope=analysis.scope("ADRS", flag, **where, AVALC="CR or PR"),
+                )
+            )  # fmt: skip
+    return rows
+
+
+def _share(
+    analysis: Analysis,
+    id_: str,
+    label: str,
+    found: pd.DataFrame | None,
+    flag: str,
+    *,
+    method: str,
+    scope: Scope,
+) -> Endpoint:
+    """The share of subjects with any of the records; not estimable where these are None."""
+    total = len(analysis.subjects(flag))
+    count = None if found is None else int(found["USUBJID"].nunique())
+    return estimated(
+        id_, label, scope, (count, total),
+        statistic="proportion", unit="%", scale=100,
+        estimate=NOT_ESTIMABLE if count is None else proportion(count, total, analysis.level),
+        method=f"{method} Clopper-Pearson exact {analysis.percent} interval.",
+    )  # fmt: skip
+
+
+# -- non-irradiated lesions -------------------------------------------------------------------
+
+LESIONS = {"PARAMCD": "LSCTRL", "LESGRP": "NONIRRAD", "LESTYP": "TARGET"}
+
+
+def _lesion_control(analysis: Analysis) -> list[Endpoint]:
+    """NRCR over all non-irradiated target lesions and over the evaluable ones."""
+    study, flag = analysis.study, analysis.population
+    best = f"best response of the lesion CR, PR or SD (SD from day {study.response.sd_min_days})"
+    months = study.endpoints.months
+    rule = {
+        "best": best,
+        "sustained": f"{best} and no progression of the lesion",
+        "last": "last response of the lesion CR, PR or SD",
+        "landmark": f"response of the lesion CR, PR or SD at month {months}",
+    }[study.endpoints.nrcr_rule]
+    controlled = (
+        f"controlled is: {rule}, within {months} months of the start "
+        f"(rule: {study.endpoints.nrcr_rule})"
+    )
+    everything = (
+        "Share of all non-irradiated target lesions that are controlled; a lesion that cannot be "
+        f"evaluated counts as not controlled; {controlled}."
+    )
+    evaluable = (
+        "Share of the non-irradiated target lesions with an evaluable response that are "
+        f"controlled; {controlled}."
+    )
+    name = "Non-irradiated lesion control rate"
+    rows = []
+    for id_, label, where, method in (
+        ("NRCR", f"{name}, all lesions", LESIONS, everything),
+        ("NRCR-EVALUABLE", f"{name}, evaluable lesions", {**LESIONS, "EVALFL": "Y"}, evaluable),
+    ):
+        found = analysis.records("ADLES", flag, **where)
+        scope = analysis.scope("ADLES", flag, **where)
+        rows += _clustered(analysis, id_, label, found, method=method, scope=scope)
+    return rows
+
+
+def _clustered(
+    analysis: Analysis,
+    id_: str,
+    label: str,
+    lesions: pd.DataFrame | None,
+    *,
+    method: str,
+    scope: Scope,
+) -> list[Endpoint]:
+    """The interval that knows of the subjects, and as a footnote the one that does not."""
+    if lesions is None:
+        lesions = pd.DataFrame({"USUBJID": [], "AVALC": []}, dtype="str")
+    success = lesions["AVALC"].eq("Y")
+    counts = (int(success.sum()), len(lesions))
+    ratio = clustered_proportion(success, lesions["USUBJID"], analysis.level)
+    return [
+        estimated(
+            id_, label, scope, counts,
+            statistic="proportion", unit="%", scale=100, estimate=ratio.estimate,
+            method=f"{method} {_interval(analysis, ratio)}",
+        ),
+        estimated(
+            f"{id_}-NAIVE", f"{label} (footnote: lesions taken as independent)", scope, counts,
+            statistic="proportion", unit="%", scale=100,
+            estimate=proportion(*counts, analysis.level),
+            method=f"{method} Clopper-Pearson exact {analysis.percent} interval that ignores "
+            "that lesions belong to subjects: for comparison only.",
+        ),
+    ]  # fmt: skip
+
+
+def _interval(analysis: Analysis, ratio: Ratio) -> str:
+    size = f"{ratio.units} lesions in {ratio.clusters} subjects"
+    if ratio.rule == "logit-t":
+        return (
+            f"Ratio estimator over {size}, linearised variance (design effect {ratio.deff:.3f}, "
+            f"in the interval at least 1), logit {analysis.percent} interval with Student's t of "
+            f"{ratio.clusters - 1} degrees of freedom."
+        )
+    if ratio.rule == "exact":
+        return (
+            f"{size}; at 0 or 100 % there is no variance between subjects to see: exact "
+            f"{analysis.percent} interval of all lesions."
+        )
+    return f"{size}: too few for an interval."
+
+
+# -- time to event ----------------------------------------------------------------------------
+
+_OS_RULE = (
+    "from the start of the study clock to death from any cause; others are censored on the last "
+    "date known alive"
+)
+
+
+def _pfs_rule(study: Study) -> str:
+    e = study.endpoints
+    gap = 2 * (e.visit_interval_days + e.visit_window_days)
+    return (
+        f"from the start of the study clock to progression by {study.response.criteria} or death; "
+        "censored at the last adequate assessment without event, at the one before new anticancer "
+        f"therapy, and where an event is more than {gap} days after it (two missed); censored at "
+        "the start without adequate baseline or without post-baseline assessment (FDA-type rules)"
+    )
+
+
+def _survival(analysis: Analysis, paramcd: str, label: str, rule: str) -> list[Endpoint]:
+    """Events, median and landmark rate of a parameter of ADTTE, and why subjects are censored."""
+    found = _times(analysis, paramcd)
+    time, event = found["AVAL"].to_numpy(np.float64), found["CNSR"].eq(0).to_numpy(dtype=bool)
+    curve = kaplan_meier(time, event, analysis.level)
+    months = analysis.study.endpoints.months
+    landmark = months * DAYS_PER_MONTH
+    early = int((event & (time <= landmark)).sum())
+    scope = analysis.scope("ADTTE", analysis.population, PARAMCD=paramcd)
+    total = len(found)
+    carried = ""
+    if total and curve.ends_before(landmark):
+        carried = (
+            f" Nobody was under observation on that day: the value of day {curve.times[-1]:g}, "
+            "the last one, is carried forward."
+        )
+    return [
+        counted(
+            f"{paramcd}-EVENTS", f"{label}: events", scope, (curve.events, total),
+            statistic="events", unit="subjects", method=f"{label} {rule}.",
+        ),
+        estimated(
+            f"{paramcd}-MEDIAN", f"{label}: median", scope, (curve.events, total),
+            statistic="median", unit="months", scale=1 / DAYS_PER_MONTH,
+            estimate=curve.quantile(),
+            method=f"{label} {rule}. Kaplan-Meier median (midpoint where the curve is exactly at "
+            f"50 %), Brookmeyer-Crowley {analysis.percent} interval on the log-log scale; a month "
+            f"has {DAYS_PER_MONTH} days.",
+        ),
+        estimated(
+            f"{paramcd}-{months}M", f"{label}: rate at {months} months", scope, (early, total),
+            statistic="survival rate", unit="%", scale=100, estimate=curve.at(landmark),
+            method=f"{label} {rule}. Kaplan-Meier estimate at day {landmark:g} with "
+            f"{analysis.percent} interval on the log-log scale (Greenwood); the numerator counts "
+            f"events until then.{carried}",
+        ),
+        *_censorings(analysis, found, paramcd, label),
+    ]  # fmt: skip
+
+
+def _times(analysis: Analysis, paramcd: str) -> pd.DataFrame:
+    found = analysis.records("ADTTE", analysis.population, PARAMCD=paramcd)
+    if found is None:
+        return pd.DataFrame({"AVAL": [], "CNSR": [], "EVNTDESC": []})
+    return found
+
+
+def _censorings(
+    analysis: Analysis, found: pd.DataFrame, paramcd: str, label: str
+) -> list[Endpoint]:
+    """How many are censored, by reason."""
+    censored = found[found["CNSR"] > 0]
+    counts = censored.groupby(["CNSR", "EVNTDESC"], as_index=False).size()
+    return [
+        counted(
+            f"{paramcd}-CENSORED-{cnsr:g}", f"{label}: censored, {reason}",
+            analysis.scope("ADTTE", analysis.population, PARAMCD=paramcd, CNSR=f"{cnsr:g}"),
+            (int(number), len(found)), unit="subjects",
+            method=f"Subjects censored with the reason: {reason}.",
+        )
+        for cnsr, reason, number in counts.to_numpy().tolist()
+    ]  # fmt: skip
+
+
+def _follow_up(analysis: Analysis) -> Endpoint:
+    found = _times(analysis, "OS")
+    event = found["CNSR"].eq(0).to_numpy(dtype=bool)
+    return estimated(
+        "FOLLOW-UP", "Median follow-up",
+        analysis.scope("ADTTE", analysis.population, PARAMCD="OS"),
+        (int((~event).sum()), len(found)),
+        statistic="median", unit="months", scale=1 / DAYS_PER_MONTH,
+        estimate=follow_up(found["AVAL"].to_numpy(np.float64), event, analysis.level),
+        method="Reverse Kaplan-Meier of overall survival: censoring is the event; "
+        f"{analysis.percent} interval on the log-log scale.",
+    )  # fmt: skip
+
+
+# -- adverse events ---------------------------------------------------------------------------
+
+
+def _adverse_events(analysis: Analysis) -> list[Endpoint]:
+    """Subjects with severe events: up to the landmark or at any time, any cause or related."""
+    days, months = analysis.study.treatment.teae_days, analysis.study.endpoints.months
+    window = f"onset from the first treatment to {days} days after the last"
+    early = f"{window}, and within {months} months of the study clock start"
+    related = " that is related to the PD-1 antibody or to radiotherapy"
+    name = "adverse event of grade 3 or more"
+    cut = {"ANL01FL": "Y"}
+    rows = []
+    for id_, label, where, when, cause in (
+        ("AE3", f"Treatment-emergent {name}, up to {months} months", {"AE3FL": "Y", **cut},
+         early, ""),
+        ("AE3-ANY-TIME", f"Treatment-emergent {name}", {"AE3FL": "Y"}, window, ""),
+        ("TRAE3", f"Treatment-related {name}, up to {months} months", {"TRAE3FL": "Y", **cut},
+         early, related),
+        ("TRAE3-ANY-TIME", f"Treatment-related {name}", {"TRAE3FL": "Y"}, window, related),
+    ):  # fmt: skip
+        method = (
+            f"Share of subjects of the safety set with at least one treatment-emergent adverse "
+            f"event of CTCAE grade 3 or more ({when}){cause}; events without a grade do not count."
+        )
+        found = analysis.records("ADAE", "SAFFL", **where)
+        scope = analysis.scope("ADAE", "SAFFL", **where)
+        rows.append(_share(analysis, id_, label, found, "SAFFL", method=method, scope=scope))
+    return rows

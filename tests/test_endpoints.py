@@ -1,0 +1,337 @@
+"""The endpoint table: small analysis datasets in, rows out."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from io import StringIO
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fhir2cdisc.adam import DERIVATIONS
+from fhir2cdisc.converters.sdtm_to_adam import derive_datasets
+from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.results.endpoint_table import EndpointTable
+from fhir2cdisc.results.endpoints import compute_endpoints
+from fhir2cdisc.study import Study
+
+ROOT = Path(__file__).parents[1]
+
+
+class NoTerms:
+    """ADaM asks nothing of terminology."""
+
+    def recode(self, codelist: str, concept: str) -> str | None:
+        raise AssertionError
+
+    def convert(self, number: str, unit: str, to: str) -> str | None:
+        raise AssertionError
+
+
+def table(text: str) -> pd.DataFrame:
+    frame = pd.read_csv(StringIO(text.strip()), sep=r"\s*\|\s*", engine="python", dtype="str")
+    for name in frame.columns:
+        if name.endswith("DT") or name == "STARTDT0":
+            frame[name] = pd.to_datetime(frame[name]).astype("datetime64[s]")
+        elif name in ("AVAL", "CNSR") or name.startswith("NTRG"):
+            frame[name] = pd.to_numeric(frame[name]).astype("float64")
+    return frame
+
+
+def adam() -> dict[str, pd.DataFrame]:
+    adsl = table(
+        """
+USUBJID | ENRLFL | ITTFL | FASFL | SAFFL | EVLFL | BLADEQFL | NTRGB | NTRGNI | NTRGIR | DTHFL
+01      | Y      | Y     | Y     | Y     | Y     | Y        | 2     | 1      | 1      |
+02      | Y      | Y     | Y     | Y     | Y     | Y        | 3     | 2      | 0      | Y
+03      | Y      | Y     | Y     | Y     | N     | N        | 1     | 1      | 0      | Y
+04      | Y      | Y     | N     | N     | N     | Y        | 0     | 0      | 0      |
+05      | N      | N     | N     | N     | N     | N        | 0     | 0      | 0      |
+06      | Y      | Y     | Y     | Y     | N     | Y        | 1     | 0      | 1      |
+"""
+    )
+    adsl["STARTDT0"] = pd.Timestamp("2021-01-01")
+    adsl["DTHDT"] = pd.to_datetime(pd.Series([None, "2021-05-01"] + [None] * 4))
+    adrs = table(
+        """
+USUBJID | PARAMCD | PARCAT2      | AVALC
+01      | BOR     | DERIVED      | PR
+02      | BOR     | DERIVED      | PR
+03      | BOR     | DERIVED      | NE
+06      | BOR     | DERIVED      | SD
+01      | CBOR    | DERIVED      | PR
+02      | CBOR    | DERIVED      | SD
+03      | CBOR    | DERIVED      | NE
+06      | CBOR    | DERIVED      | SD
+03      | CBORINV | INVESTIGATOR | CR
+04      | CBOR    | DERIVED      | CR
+01      | OVR     | DERIVED      | PR
+02      | OVR     | DERIVED      | PR
+"""
+    )
+    adles = table(
+        """
+USUBJID | PARAMCD | LESGRP   | LESTYP | AVALC | EVALFL
+01      | LSCTRL  | NONIRRAD | TARGET | Y     | Y
+01      | LSCTRL  | IRRAD    | TARGET | N     | Y
+02      | LSCTRL  | NONIRRAD | TARGET | Y     | Y
+02      | LSCTRL  | NONIRRAD | TARGET | N     | Y
+03      | LSCTRL  | NONIRRAD | TARGET | N     | N
+01      | LSBRSP  | NONIRRAD | TARGET | PR    | Y
+"""
+    )
+    adtte = table(
+        """
+USUBJID | PARAMCD | AVAL | CNSR | EVNTDESC
+01      | PFS     | 200  | 1    | Last adequate tumour assessment
+02      | PFS     | 100  | 0    | Disease Progression
+03      | PFS     | 1    | 6    | Baseline not adequate
+04      | PFS     | 1    | 4    | No post-baseline assessment
+06      | PFS     | 150  | 0    | Death
+01      | OS      | 300  | 1    | Last known alive
+02      | OS      | 121  | 0    | Death
+03      | OS      | 90   | 1    | Last known alive
+04      | OS      | 90   | 1    | Last known alive
+06      | OS      | 150  | 0    | Death
+"""
+    )
+    adae = table(
+        """
+USUBJID | TRTEMFL | AE3FL | TRAE3FL | ANL01FL | ATOXGR | AEREL   | AERELRT | ASTDT
+01      | Y       | Y     | Y       | Y       | 3      | RELATED |         | 2021-02-01
+01      | Y       | Y     |         | Y       | 4      |         |         | 2021-02-01
+02      | Y       |       |         | Y       |        |         |         | 2021-02-01
+03      | Y       | Y     |         |         | 3      |         |         | 2021-09-01
+06      |         |       |         |         | 3      |         |         |
+"""
+    )
+    return {"ADSL": adsl, "ADRS": adrs, "ADLES": adles, "ADTTE": adtte, "ADAE": adae}
+
+
+@pytest.mark.parametrize(
+    ("id_", "numerator", "denominator", "estimate", "why"),
+    [
+        ("ORR", 1, 4, 25, "confirmed, derived, of all treated"),
+        ("ORR-UNCONFIRMED", 2, 4, 50, "the response of 02 was not confirmed"),
+        ("ORR-VOLUME", None, 4, "NE", "no volume response was derived"),
+        ("ORR-EVALUABLE", 1, 2, 50, "the evaluable only"),
+        ("NRCR", 2, 4, 50, "all non-irradiated targets"),
+        ("NRCR-NAIVE", 2, 4, 50, "the same share"),
+        ("NRCR-EVALUABLE", 2, 3, 200 / 3, "without the lesion that cannot be evaluated"),
+        ("PFS-EVENTS", 2, 4, 2, "04 was not treated"),
+        ("PFS-MEDIAN", 2, 4, 150 / 30.4375, "days 100 and 150 of those at risk"),
+        ("PFS-CENSORED-6", 1, 4, 1, "the reason of 03"),
+        ("OS-6M", 2, 4, 100 / 3, "one of three at risk is left"),
+        ("FOLLOW-UP", 2, 4, 300 / 30.4375, "the last of those still followed"),
+        ("AE3", 1, 4, 25, "one subject counts once; 03 is after the cut"),
+        ("AE3-ANY-TIME", 2, 4, 50, "01 and 03"),
+        ("TRAE3", 1, 4, 25, "related"),
+        ("N-NOT-ENROLLED", 1, 6, 1, "05"),
+        ("N-NOT-TREATED", 1, 5, 1, "04"),
+        ("N-NO-BASELINE", 1, 4, 1, "03"),
+        ("N-NO-ASSESSMENT", 2, 4, 2, "03 and 06"),
+        ("N-NO-NONIRRAD", 1, 4, 1, "06"),
+        ("N-LESION-UNDETERMINED", 1, 7, 1, "one of 02"),
+        ("N-LESION-NE", 1, 4, 1, "the one of 03"),
+        ("N-DEATH-NO-DATE", 1, 2, 1, "03"),
+        ("N-AE-NO-GRADE", 1, 4, 1, "of 02"),
+        ("N-AE-NO-START", 1, 5, 1, "of 06"),
+        ("N-AE-NO-RELATION", 2, 3, 2, "grade 3 or more without relation"),
+    ],
+)
+def test_row(
+    id_: str, numerator: int | None, denominator: int, estimate: float | str, why: str
+) -> None:
+    row = compute_endpoints(adam(), Study(), Issues())[id_]
+    assert (row.numerator, row.denominator) == (numerator, denominator), why
+    if isinstance(estimate, str):
+        assert row.estimate == row.lower == row.upper == estimate, why
+    else:
+        assert row.estimate == pytest.approx(estimate), why
+
+
+def test_every_result_states_its_method_and_the_settings_in_force() -> None:
+    study = Study(response={"confirm_days": 35}, endpoints={"visit_interval_days": 56})  # type: ignore[arg-type]
+    results = compute_endpoints(adam(), study, Issues())
+    assert "35 days" in results["ORR"].method
+    assert "126 days" in results["PFS-MEDIAN"].method
+    assert all(row.method.endswith(".") and row.where and row.dataset for row in results.rows)
+    ids = [row.id for row in results.rows]
+    assert len(ids) == len(set(ids))
+
+
+def test_the_table_has_no_nan_and_no_infinity() -> None:
+    results = compute_endpoints(adam(), Study(), Issues())
+    text = json.dumps(results.to_json_object(), allow_nan=False)
+    assert '"NE"' in text
+    frame = results.to_frame()
+    assert len(frame) == len(results.rows)
+    assert not frame["estimate"].str.lower().isin(["nan", "inf"]).any()
+    numbers = pd.to_numeric(frame.loc[frame["estimate"].ne("NE"), "estimate"])
+    assert all(math.isfinite(n) for n in numbers)
+    assert frame.loc[frame["id"].eq("ORR"), "estimate"].tolist() == ["25"]
+
+
+def test_a_curve_that_ends_before_the_landmark_says_so() -> None:
+    study = Study(endpoints={"months": 9})  # type: ignore[arg-type]
+    results = compute_endpoints(adam(), study, Issues())
+    assert "value of day 200, the last one" in results["PFS-9M"].method
+    assert "carried forward" not in results["OS-9M"].method
+    assert results["OS-9M"].estimate == pytest.approx(100 / 3)
+
+
+def test_datasets_that_are_not_there_are_issues_not_errors() -> None:
+    issues = Issues()
+    results = compute_endpoints({"ADSL": adam()["ADSL"]}, Study(), issues)
+    for id_ in ("ORR", "NRCR", "PFS-MEDIAN", "OS-6M", "AE3"):
+        assert results[id_].estimate == "NE"
+    assert {i.code for i in issues} == {"AD0001", "AD0009"}
+    assert compute_endpoints({}, Study(), Issues()).rows == ()
+
+
+def test_nobody_at_all_is_not_estimable() -> None:
+    nobody = {name: frame[:0] for name, frame in adam().items()}
+    results = compute_endpoints(nobody, Study(), Issues())
+    for id_ in ("ORR", "NRCR", "PFS-MEDIAN", "OS-6M", "AE3", "FOLLOW-UP"):
+        assert (results[id_].denominator, results[id_].estimate) == (0, "NE")
+
+
+def test_the_analysis_set_is_a_setting() -> None:
+    study = Study(endpoints={"population": "ITTFL"})  # type: ignore[arg-type]
+    results = compute_endpoints(adam(), study, Issues())
+    assert (results["ORR"].numerator, results["ORR"].denominator) == (2, 5)
+    assert results["PFS-EVENTS"].denominator == 5
+
+
+# -- from SDTM to the endpoints ---------------------------------------------------------------
+
+REFERENCE = Path(os.environ.get("FHIR2CDISC_REFERENCE", ROOT.parent / "shared")) / "cases"
+FIRST = pd.Timestamp("2021-03-01")
+
+
+def sdtm_of(
+    lesions: list[tuple[str, str, str, str]],
+    measured: list[tuple[str, str, int, str]],
+    deaths: Mapping[str, int] | None = None,
+) -> dict[str, pd.DataFrame]:
+    """SDTM of subjects who enrolled and were treated on day 0.
+
+    `lesions`: subject, lesion, Y if irradiated, location; `measured`: subject, lesion, day, mm
+    (TSTM too small to measure, NE not done).
+    """
+    subjects = sorted({s for s, *_ in lesions})
+    dm = pd.DataFrame({"USUBJID": subjects, "STUDYID": "S", "ARM": "A", "ACTARM": "A"})
+    died = {s: (FIRST + pd.Timedelta(days=d)).date().isoformat() for s, d in (deaths or {}).items()}
+    dm["DTHDTC"] = dm["USUBJID"].map(died)
+    start = FIRST.date().isoformat()
+    ds = pd.DataFrame({"USUBJID": subjects, "DSDECOD": "ENTERED INTO TRIAL", "DSSTDTC": start})
+    ex = pd.DataFrame({"USUBJID": subjects, "EXTRT": "DRUG", "EXSTDTC": start})
+    tu = pd.DataFrame(lesions, columns=["USUBJID", "TULNKID", "IRR", "TULOC"])
+    supp = pd.DataFrame(
+        {"USUBJID": tu["USUBJID"], "IDVAR": "TULNKID", "IDVARVAL": tu["TULNKID"],
+         "QNAM": "TUIRRAD", "QVAL": tu.pop("IRR")}
+    )  # fmt: skip
+    tr = pd.DataFrame(measured, columns=["USUBJID", "TRLNKID", "DAY", "VALUE"])
+    node = dict(zip(zip(tu["USUBJID"], tu["TULNKID"], strict=True), tu["TULOC"], strict=True))
+    nodal = [node[key] == "LYMPH NODE" for key in zip(tr["USUBJID"], tr["TRLNKID"], strict=True)]
+    day = tr.pop("DAY")
+    value = tr.pop("VALUE")
+    tr["TRTESTCD"] = pd.Series(nodal).map({True: "LPERP", False: "LDIAM"})
+    tr["TRLNKGRP"] = "A" + (day + 100).astype("str").str.zfill(4)
+    tr["TRDTC"] = (FIRST + pd.to_timedelta(day, unit="D")).dt.strftime("%Y-%m-%d")
+    tr["TRSTAT"] = value.map({"NE": "NOT DONE"})
+    tr["TRORRES"] = value.replace({"TSTM": "TOO SMALL TO MEASURE"}).where(value.ne("NE"))
+    tr["TRSTRESN"] = pd.to_numeric(value.replace({"TSTM": "5"}), errors="coerce").astype(float)
+    tr["TRSTRESC"] = tr["TRSTRESN"].astype("str").where(tr["TRSTRESN"].notna())
+    tu["TUTESTCD"], tu["TUSTRESC"] = "TUMIDENT", "TARGET"
+    tu["TUDTC"] = (FIRST - pd.Timedelta(days=7)).date().isoformat()
+    frames = {"DM": dm, "DS": ds, "EX": ex, "TU": tu, "SUPPTU": supp, "TR": tr}
+    for name, frame in frames.items():
+        if name not in ("DM", "SUPPTU"):
+            frame[f"{name}SEQ"] = frame.groupby("USUBJID").cumcount() + 1.0
+        for column in frame:
+            if frame[column].dtype == object:
+                frame[column] = frame[column].astype("str")
+    return frames
+
+
+def endpoints_of(sdtm: dict[str, pd.DataFrame], study: Study) -> EndpointTable:
+    issues = Issues()
+    made = derive_datasets(DERIVATIONS, sdtm, study, NoTerms(), issues)
+    return compute_endpoints({name: d.frame for name, d in made.items()}, study, issues)
+
+
+@pytest.mark.skipif(
+    not (REFERENCE / "nrcr_cases.csv").exists(), reason="nrcr_cases.csv of the reference is absent"
+)
+@pytest.mark.parametrize(
+    ("rule", "controlled"), [("best", 11), ("sustained", 7), ("last", 7), ("landmark", 5)]
+)
+def test_the_worked_patients_give_the_worked_lesion_control_rate(
+    rule: str, controlled: int
+) -> None:
+    cases = pd.read_csv(REFERENCE / "nrcr_cases.csv", dtype="str")
+    irradiated = cases["GROUP"].map({"IRRAD": "Y", "NONIRRAD": "N"})
+    place = cases["NODAL"].map({"Y": "LYMPH NODE", "N": "LUNG"})
+    lesions = list(zip(cases["PATIENT"], cases["LESION"], irradiated, place, strict=True))
+    measured = [
+        (patient, name, day, value)
+        for column, day in (("BASE", -7), ("D42", 42), ("D84", 84), ("D126", 126), ("D168", 168))
+        for patient, name, value in zip(
+            cases["PATIENT"], cases["LESION"], cases[column], strict=True
+        )
+        if value != "."
+    ]
+    study = Study(endpoints={"nrcr_rule": rule})  # type: ignore[arg-type]
+    results = endpoints_of(sdtm_of(lesions, measured), study)
+    assert (results["NRCR"].numerator, results["NRCR"].denominator) == (controlled, 13)
+    assert results["NRCR-EVALUABLE"].denominator == 12
+    assert results["N-NO-NONIRRAD"].numerator == 1
+    assert results["N-LESION-NE"].numerator == 1
+    if rule == "best":
+        assert results["NRCR"].lower == pytest.approx(41.55, abs=0.005)
+        assert results["NRCR"].upper == pytest.approx(97.70, abs=0.005)
+
+
+sizes = st.integers(0, 60).map(str) | st.sampled_from(["NE", "TSTM"])
+
+
+@st.composite
+def trials(draw: st.DrawFn) -> dict[str, pd.DataFrame]:
+    lesions, measured = [], []
+    for number in range(draw(st.integers(1, 3))):
+        subject = f"{number:02d}"
+        days = sorted(draw(st.sets(st.integers(20, 300), max_size=4)))
+        for lesion in range(draw(st.integers(1, 2))):
+            name = f"T{lesion:02d}"
+            lesions.append((subject, name, draw(st.sampled_from("YN")), "LUNG"))
+            measured.append((subject, name, -7, str(draw(st.integers(10, 60)))))
+            measured += [(subject, name, day, draw(sizes)) for day in days]
+    deaths = draw(st.dictionaries(st.sampled_from(["00", "01"]), st.integers(1, 400), max_size=2))
+    return sdtm_of(lesions, measured, deaths)
+
+
+@given(trials())
+@settings(max_examples=15, deadline=None)
+def test_confirmed_responses_are_never_more_than_unconfirmed_ones(
+    sdtm: dict[str, pd.DataFrame],
+) -> None:
+    results = endpoints_of(sdtm, Study())
+    confirmed, all_ = results["ORR"].numerator, results["ORR-UNCONFIRMED"].numerator
+    assert confirmed is not None
+    assert all_ is not None
+    assert confirmed <= all_
+    assert results["ORR"].denominator == results["PFS-EVENTS"].denominator == len(sdtm["DM"])
+
+
+@given(trials(), st.integers(0, 99))
+@settings(max_examples=10, deadline=None)
+def test_the_order_of_records_does_not_matter(sdtm: dict[str, pd.DataFrame], seed: int) -> None:
+    mixed = {n: f.sample(frac=1, random_state=seed) for n, f in sdtm.items()}
+    assert endpoints_of(sdtm, Study()) == endpoints_of(mixed, Study())
