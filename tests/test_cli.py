@@ -153,7 +153,12 @@ def test_simulate_refuses_a_folder_in_use(patients: Path, tmp_path: Path) -> Non
 
 
 def test_help_answers_without_loading_the_heavy_libraries() -> None:
-    code = "import sys; from fhir2cdisc.cli import main; main(['--help'], standalone_mode=False); print(sorted({'pandas', 'numpy', 'pyarrow', 'pydantic', 'fhir'} & set(sys.modules)))"
+    code = """
+import sys
+from fhir2cdisc.cli import main
+main(["--help"], standalone_mode=False)
+print(sorted({"pandas", "numpy", "pyarrow", "pydantic", "fhir"} & set(sys.modules)))
+"""
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
     )

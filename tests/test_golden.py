@@ -1,4 +1,7 @@
-"""The example study, every file as text. Changed on purpose: ``pytest --update-golden``, then read the diff."""
+"""The example study, every file as text.
+
+Changed on purpose: ``pytest --update-golden``, then read the difference.
+"""
 
 from __future__ import annotations
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from lesion_data import START, TR, adsl_of, derive, dtc, shuffled, text_frame, tr_row, tu_of
 
 from fhir2cdisc.adam import evaluation, response
 from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.study import Study
+from lesion_data import START, TR, adsl_of, derive, dtc, shuffled, text_frame, tr_row, tu_of
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = Path(os.environ.get("FHIR2CDISC_REFERENCE", ROOT.parent / "shared")) / "cases"

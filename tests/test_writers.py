@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from odmlib.dataset_json_1_1.model import DatasetJSON
 from pandas.testing import assert_frame_equal, assert_series_equal
 
+from fhir2cdisc.core.text import ascii_problems, max_lengths, to_ascii
 from fhir2cdisc.readers.sdtm import read_dataset
 from fhir2cdisc.writers.dataset_json import default_type, write_dataset_json
 from fhir2cdisc.writers.tables import write_csv, write_parquet
-from fhir2cdisc.core.text import ascii_problems, max_lengths, to_ascii
 from fhir2cdisc.writers.xpt import FormatError, ibm_floats, write_xpt
 
 # Exact in both representations, and inside the range of the transport format.

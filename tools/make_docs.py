@@ -17,12 +17,11 @@ from typing import Any
 
 import click
 
-from fhir2cdisc.adam import DERIVATIONS, standard
+from fhir2cdisc.adam import DERIVATIONS
 from fhir2cdisc.adam.datasets import adles, adtr, adtte
 from fhir2cdisc.adam.response_records import PARAMETERS as RESPONSES
 from fhir2cdisc.core.derivation import Derivation
 from fhir2cdisc.core.issue import CATALOGUE
-from fhir2cdisc.errors import DeclarationError
 from fhir2cdisc.study import Study
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,7 +44,7 @@ fhir2cdisc convert FOLDER --study study.toml --out OUT
 id = "RTPD1-001"
 
 [treatment]
-drugs = ["Pembrolizumab"]     # the first names EXTRT nowhere: EXTRT is what the source calls it
+drugs = ["Pembrolizumab"]
 
 [response]
 confirm_days = 28
@@ -64,12 +63,6 @@ confirm_days = 28
 Beside `study.toml` may stand `conceptmaps/<codelist>.json` and `valuesets/<name>.json`; see
 [input.md](input.md#local-codes-and-words).
 """
-FREE = {
-    "visits": ("VISIT = VISITNUM",),
-    "aliases": ("source = CDISC term",),
-    "mapping": ("",),
-}
-
 ISSUES = """\
 # Issues
 
@@ -118,9 +111,9 @@ def study_page() -> str:
 
 
 def _section(name: str, model: Mapping[str, Any]) -> str:
-    remark = model["description"].partition("]")[2].strip(" .")
+    remark = model["description"].partition("]")[2].strip(" .()")
     rows = [
-        (f"`{key}`", _type(field), _default(field["default"]), field["description"])
+        (f"`{key}`", _type(field), _default(field["default"]), _line(field["description"]))
         for key, field in model["properties"].items()
     ]
     head = f"## [{name}]\n" + (f"\n{remark}.\n" if remark else "")
@@ -130,7 +123,7 @@ def _section(name: str, model: Mapping[str, Any]) -> str:
 def _free_section(name: str, field: Mapping[str, Any]) -> str:
     default = getattr(Study(), name)
     given = ", ".join(f"`{key}` {value:g}" for key, value in default.items()) or "none"
-    return f"## [{name}]\n\n{field['description']}\n\nDefault: {given}.\n"
+    return f"## [{name}]\n\n{_line(field['description'])}\n\nDefault: {given}.\n"
 
 
 def _type(field: Mapping[str, Any]) -> str:
@@ -147,6 +140,10 @@ def _type(field: Mapping[str, Any]) -> str:
     }  # fmt: skip
     said = [text.format(field[key]) for key, text in limits.items() if key in field]
     return ", ".join([name, *said])
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _default(value: object) -> str:
@@ -220,14 +217,6 @@ def _parameters(dataset: str) -> Iterator[tuple[str, str, str]]:
     elif dataset == "ADTTE":
         for timed in adtte.PARAMETERS:
             yield f"`{timed.paramcd}`", timed.param, "ALL"
-
-
-def label_of(name: str) -> str:
-    """The label that the standard gives a variable, empty if it has none."""
-    try:
-        return standard.variable(name).label
-    except DeclarationError:
-        return ""
 
 
 # -- pages ------------------------------------------------------------------------------------

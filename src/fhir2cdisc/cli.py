@@ -63,7 +63,7 @@ _strict = click.option("--strict", is_flag=True, help="Exit with 1 if the data h
               help="Processes that read the input.")  # fmt: skip
 @_strict
 @_sentence
-def convert(
+def convert(  # noqa: PLR0917  # one parameter an option
     sources: tuple[Path, ...], study: Path | None, out: Path, formats: tuple[str, ...], jobs: int,
     strict: bool,  # noqa: FBT001
 ) -> None:  # fmt: skip
@@ -137,9 +137,9 @@ def demo(out: Path) -> None:
 
     start = time.perf_counter()
     check_out(out)
-    with as_file(files("fhir2cdisc") / "examples" / "rt_pd1") as example:
-        with _progress("Reading FHIR") as progress:
-            package = pipeline.convert([example], read_study(example / "study.toml"), 1, progress)
+    shipped = files("fhir2cdisc") / "examples" / "rt_pd1"
+    with as_file(shipped) as example, _progress("Reading FHIR") as progress:
+        package = pipeline.convert([example], read_study(example / "study.toml"), 1, progress)
     write_package(package, out, ("xpt",))
     _report(package, out, time.perf_counter() - start)
 

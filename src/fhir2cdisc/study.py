@@ -27,7 +27,7 @@ class Identity(_Settings):
     id: str = Field(default="UNSPECIFIED", pattern=r"^[A-Z0-9][A-Z0-9 ._-]{0,19}$")
     """STUDYID: at most 20 capital letters, digits, blanks, dots and hyphens."""
     title: str = ""
-    """Title of the study."""
+    """Title of the study, for run.json."""
     country: str = Field(default="", pattern=r"^([A-Z]{3})?$")
     """ISO 3166-1 alpha-3 code for DM.COUNTRY where the Patient has no address."""
 
@@ -36,9 +36,9 @@ class Treatment(_Settings):
     """[treatment]."""
 
     drugs: tuple[str, ...] = ()
-    """Study drugs, by the text, display or code of the medication; the first names EXTRT."""
+    """Study drugs, by the text, display or code of the medication; none: see EX."""
     arm: str = "Treatment"
-    """ARM and ACTARM of every treated subject, where ResearchSubject names none."""
+    """ARM of every enrolled and ACTARM of every treated subject: the study has one arm."""
     armcd: str = Field(default="TRT", max_length=20)
     """ARMCD and ACTARMCD."""
     teae_days: int = Field(default=30, ge=0)
@@ -159,7 +159,7 @@ class Study(_Settings):
     aliases: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
     """Codelist or value set -> source text or ``system|code`` -> CDISC term."""
     mapping: Mapping[str, Any] = Field(default_factory=dict)
-    """[mapping.XX.columns]: columns of a domain that the study replaces or adds."""
+    """Reserved: it is read and shown in run.json, and has no effect yet."""
     folder: Path | None = Field(default=None, exclude=True)
     """Where study.toml is: conceptmaps/ and valuesets/ beside it win over the package's."""
 

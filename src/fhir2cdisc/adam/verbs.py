@@ -253,21 +253,25 @@ def day_dates(days: Floats) -> pd.Series:
     return dates_of(np.where(np.isnan(days), NO_DAY, days).astype(np.int64))
 
 
-def analysis_visits(
+def analysis_weeks(
     days: Floats, start: Floats, post: Bools, baseline: Bools, interval: int
-) -> pd.DataFrame:
-    """AVISIT and AVISITN: the planned week nearest to a date.
+) -> Floats:
+    """AVISITN: the planned week nearest to a date.
 
     Planned assessments are every `interval` days from the start; a post-baseline date before the
-    middle of the first interval belongs to the first. AVISITN is the week, 0 at baseline and -1
-    at what else precedes treatment.
+    middle of the first interval belongs to the first. It is 0 at baseline and -1 at what else
+    precedes treatment.
     """
     nearest = np.maximum(np.floor((days - start) / interval + 0.5), 1)
-    week = np.where(baseline, 0.0, np.where(post, nearest * interval / 7, -1.0))
-    distinct, code = np.unique(week, return_inverse=True)
+    return np.where(baseline, 0.0, np.where(post, nearest * interval / 7, -1.0))
+
+
+def analysis_visits(weeks: Floats) -> pd.Series:
+    """AVISIT of each AVISITN."""
+    distinct, code = np.unique(weeks, return_inverse=True)
     named = {0.0: "Baseline", -1.0: "Screening"}
-    labels = [None if np.isnan(w) else named.get(w, f"Week {w:g}") for w in distinct.tolist()]
-    return pd.DataFrame({"AVISIT": texts(labels, code), "AVISITN": week})
+    words = [None if np.isnan(w) else named.get(w, f"Week {w:g}") for w in distinct.tolist()]
+    return texts(words, code)
 
 
 VISIT_COLUMNS: dict[str, Column] = {

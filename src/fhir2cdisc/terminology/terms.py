@@ -13,7 +13,6 @@ from fhir2cdisc.terminology.conceptmap import Map, read_conceptmaps
 from fhir2cdisc.terminology.systems import NCIT, canonical
 from fhir2cdisc.terminology.valueset import ValueSet, read_valuesets
 
-
 # Codelist of test names -> codelist of their short names.
 _TEST_CODES = {
     "TUTEST": "TUTESTCD",

@@ -26,8 +26,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.compute as pc
 
-from fhir2cdisc.errors import OutputError
 from fhir2cdisc.core.text import MAX_BYTES, arrow_text, is_char, printable
+from fhir2cdisc.errors import OutputError
 from fhir2cdisc.writers.whole import whole_file
 
 CREATED = datetime(2000, 1, 1)

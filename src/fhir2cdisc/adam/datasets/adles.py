@@ -245,7 +245,7 @@ def _frame(
             "visit": visit,
             "row": rows,
             "ADT": verbs.day_dates(day),
-            **verbs.analysis_visits(
+            "AVISITN": verbs.analysis_weeks(
                 day,
                 verbs.take(found.timing.start, subject, np.nan),
                 verbs.take(table["post"].to_numpy(dtype=bool), rows, missing=False),
@@ -289,6 +289,7 @@ def _add_lesion_variables(
     best = np.full(len(found.found), response.NE)
     best[single.lesions["lesion"]] = single.lesions["best"]
     frame["EVALFL"] = verbs.texts(["Y", "N"], best[lesion] == response.NE)
+    frame["AVISIT"] = verbs.analysis_visits(frame["AVISITN"].to_numpy())
     frame["SRCSEQ"] = _source_sequences(frame)
 
 

@@ -195,9 +195,9 @@ def _add_assessment(
     post = at >= 0
     day = np.where(post, evaluation.days_of(frame, "ADT"), np.nan)
     interval = study.endpoints.visit_interval_days
-    named = verbs.analysis_visits(day, start, post, np.zeros_like(post), interval)
-    frame["AVISITN"] = named["AVISITN"].where(post)
-    frame["AVISIT"] = named["AVISIT"].where(post)
+    weeks = verbs.analysis_weeks(day, start, post, np.zeros_like(post), interval)
+    frame["AVISITN"] = np.where(post, weeks, np.nan)
+    frame["AVISIT"] = verbs.analysis_visits(frame["AVISITN"].to_numpy())
 
 
 def _rows_at(frame: pd.DataFrame, code: Ints, visit: Ints) -> Ints:

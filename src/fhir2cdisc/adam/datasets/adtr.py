@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -110,22 +111,16 @@ def derive(data: Mapping[str, pd.DataFrame], study: Study, issues: Issues) -> De
     """
     found = evaluation.evaluate(data, study, issues)
     _check(found, data["ADSL"], study, issues)
-    parts = [_records(found, number, study) for number in range(len(_CODES))]
+    lists = _Lists()
+    parts = [_records(found, number, study, lists) for number in range(len(_CODES))]
     records = pd.concat(parts, ignore_index=True)
     frame = verbs.complete_records(records, data["ADSL"], ("code", "ADT", "visit"))
-    code = frame["code"].to_numpy(dtype=np.int64)
-    frame["PARAMCD"] = verbs.texts(_CODES, code)
-    frame["PARAM"] = verbs.texts([PARAMETERS[c][0] for c in _CODES], code)
-    frame["PARCAT4"] = verbs.texts([PARAMETERS[c][1] for c in _CODES], code)
-    frame["PARCAT1"] = "Target Lesion(s)"
-    frame["PARCAT2"] = study.response.evaluator
-    frame["PARCAT3"] = study.response.criteria
-    frame["SRCDOM"], frame["SRCVAR"] = "TR", "TRSTRESN"
+    _add_texts(frame, found, study, lists)
     return verbs.derived_of_subjects(frame, _trace(frame, found))
 
 
-def _records(found: Evaluation, number: int, study: Study) -> pd.DataFrame:
-    """The records of one parameter."""
+def _records(found: Evaluation, number: int, study: Study, lists: _Lists) -> pd.DataFrame:
+    """The records of one parameter: numbers, dates and marks, but no text yet."""
     _, group, measure = PARAMETERS[_CODES[number]]
     total, visits = found.sums[group, measure], found.assessed.visits
     rule = response.thresholds(study.response, measure)
@@ -138,19 +133,10 @@ def _records(found: Evaluation, number: int, study: Study) -> pd.DataFrame:
     last = total["last"].to_numpy()
     scan = np.where(last == verbs.NO_DAY, verbs.days_of(visits["LSCDT"])[visit], last)
     subject = found.timing.subjects.get_indexer(pd.Index(visits["USUBJID"]))[visit]
-    start = verbs.take(found.timing.start, subject, np.nan)
     day = np.where(scan == verbs.NO_DAY, np.nan, scan)
-    expected, assessed = _lesion_lists(found, group, measure, visit)
+    expected, assessed = _lesion_lists(found, (group, measure), visit, lists)
     pchg = np.where(compared, 100 * (size - base) / base, np.nan)
     counted = baseline | _candidates(found, group, measure, visit)
-    from_base, from_nadir = compared & ~np.isnan(base), compared & ~np.isnan(lowest)
-    decrease, increase = study.response.pr_pct, study.response.pd_pct
-    absolute = f" and CHGNAD >= {study.response.pd_abs_mm:g}"
-    if measure == "volume":
-        decrease, increase = study.response.vol_pr_pct, study.response.vol_pd_pct
-        floor = study.response.vol_pd_abs_mm3
-        absolute = f" and CHGNAD >= {floor:g}" if floor else ""
-    best = _best(pchg, counted & compared, total["subject"].to_numpy(dtype=np.int64))
     with np.errstate(divide="ignore", invalid="ignore"):
         from_lowest = np.where(lowest > 0, 100 * (size - lowest) / lowest, np.nan)
     return pd.DataFrame(
@@ -159,11 +145,12 @@ def _records(found: Evaluation, number: int, study: Study) -> pd.DataFrame:
             "code": number,
             "visit": visit,
             "ADT": verbs.dates_of(scan),
-            "VISITNUM": visits["VISITNUM"].to_numpy()[visit],
-            "VISIT": visits["VISIT"].take(visit).reset_index(drop=True),
-            "TRLNKGRP": visits["TRLNKGRP"].take(visit).reset_index(drop=True),
-            **verbs.analysis_visits(
-                day, start, post, baseline, study.endpoints.visit_interval_days
+            "AVISITN": verbs.analysis_weeks(
+                day,
+                verbs.take(found.timing.start, subject, np.nan),
+                post,
+                baseline,
+                study.endpoints.visit_interval_days,
             ),
             "AVAL": size / unit,
             "BASE": base / unit,
@@ -172,22 +159,63 @@ def _records(found: Evaluation, number: int, study: Study) -> pd.DataFrame:
             "NADIR": np.where(post, lowest / unit, np.nan),
             "CHGNAD": np.where(compared, (size - lowest) / unit, np.nan),
             "PCHGNAD": np.where(compared, from_lowest, np.nan),
-            "ABLFL": verbs.flags(baseline),
             "LSEXP": expected,
             "LSASS": assessed,
-            "ANL01FL": verbs.flags(complete),
-            "ANL02FL": verbs.flags(best),
-            "ANL03FL": verbs.flags(counted),
-            "CRIT1": verbs.texts([None, f"PCHG <= -{decrease:g}"], from_base),
-            "CRIT1FL": _met(rule.has_decreased(size, base), from_base),
-            "CRIT2": verbs.texts([None, f"PCHGNAD >= {increase:g}{absolute}"], from_nadir),
-            "CRIT2FL": _met(rule.has_increased(size, lowest), from_nadir),
+            "ABLFL": baseline,
+            "ANL01FL": complete,
+            "ANL02FL": _best(pchg, counted & compared, total["subject"].to_numpy(np.int64)),
+            "ANL03FL": counted,
+            "CRIT1FL": _met(rule.has_decreased(size, base), compared & ~np.isnan(base)),
+            "CRIT2FL": _met(rule.has_increased(size, lowest), compared & ~np.isnan(lowest)),
         }
     )
 
 
-def _met(criterion: Bools, evaluated: Bools) -> pd.Series:
-    return verbs.texts([None, "N", "Y"], np.where(evaluated, 1 + criterion, 0))
+def _add_texts(frame: pd.DataFrame, found: Evaluation, study: Study, lists: _Lists) -> None:
+    """What the numbers and marks of the records mean."""
+    code, visit = frame["code"].to_numpy(np.int64), frame["visit"].to_numpy(np.int64)
+    frame["PARAMCD"] = verbs.texts(_CODES, code)
+    frame["PARAM"] = verbs.texts([PARAMETERS[c][0] for c in _CODES], code)
+    frame["PARCAT4"] = verbs.texts([PARAMETERS[c][1] for c in _CODES], code)
+    for name, text in (
+        ("PARCAT1", "Target Lesion(s)"),
+        ("PARCAT2", study.response.evaluator),
+        ("PARCAT3", study.response.criteria),
+        ("SRCDOM", "TR"),
+        ("SRCVAR", "TRSTRESN"),
+    ):
+        frame[name] = pd.Series(text, index=frame.index, dtype="str")
+    for name in ("VISITNUM", "VISIT", "TRLNKGRP"):
+        frame[name] = found.assessed.visits[name].take(visit).reset_index(drop=True)
+    frame["AVISIT"] = verbs.analysis_visits(frame["AVISITN"].to_numpy())
+    for name in ("ABLFL", "ANL01FL", "ANL02FL", "ANL03FL"):
+        frame[name] = verbs.flags(frame[name])
+    for name in ("LSEXP", "LSASS"):
+        frame[name] = verbs.texts(lists.words, frame[name].to_numpy(np.int64))
+    volume = np.array([measure == "volume" for _, _, measure in PARAMETERS.values()])[code]
+    for name, texts in (("CRIT1", _decreases(study)), ("CRIT2", _increases(study))):
+        met = frame[f"{name}FL"].to_numpy(np.int64)
+        frame[f"{name}FL"] = verbs.texts([None, "N", "Y"], met)
+        frame[name] = verbs.texts([None, *texts], np.where(met > 0, 1 + volume, 0))
+
+
+def _decreases(study: Study) -> tuple[str, str]:
+    settings = study.response
+    return f"PCHG <= -{settings.pr_pct:g}", f"PCHG <= -{settings.vol_pr_pct:g}"
+
+
+def _increases(study: Study) -> tuple[str, str]:
+    settings = study.response
+    floor = f" and CHGNAD >= {settings.vol_pd_abs_mm3:g}" if settings.vol_pd_abs_mm3 else ""
+    return (
+        f"PCHGNAD >= {settings.pd_pct:g} and CHGNAD >= {settings.pd_abs_mm:g}",
+        f"PCHGNAD >= {settings.vol_pd_pct:g}{floor}",
+    )
+
+
+def _met(criterion: Bools, evaluated: Bools) -> Ints:
+    """0 not evaluated, 1 not met, 2 met."""
+    return np.where(evaluated, 1 + criterion, 0)
 
 
 def _candidates(found: Evaluation, group: str, measure: str, visit: Ints) -> Bools:
@@ -209,42 +237,52 @@ def _best(pchg: Floats, counted: Bools, subject: Ints) -> Bools:
     return out
 
 
+@dataclass(slots=True)
+class _Lists:
+    """Sets of lesions as text; each set that occurs is spelled out once, and known by number."""
+
+    words: list[str | None] = field(default_factory=list)
+
+    def number(self, at: Ints, lesion: Ints, names: Sequence[str], count: int) -> Ints:
+        """The set of lesions of each of so many visits, its lesions in the order of the rows."""
+        order = np.argsort(at, kind="stable")
+        at, lesion = at[order], lesion[order]
+        starts = verbs.segment_starts(at)
+        place = np.arange(len(at)) - np.flatnonzero(starts)[np.cumsum(starts) - 1]
+        code = np.zeros(count, dtype=np.int64)
+        sets = [""]
+        for n in range(int(place.max()) + 1 if len(place) else 0):
+            here = place == n
+            pair = code * (len(names) + 1)
+            pair[at[here]] += lesion[here] + 1
+            distinct, code = np.unique(pair, return_inverse=True)
+            old, new = np.divmod(distinct, len(names) + 1)
+            more = ["", *names]
+            sets = [
+                ", ".join(filter(None, (sets[o], more[w]))) for o, w in zip(old, new, strict=True)
+            ]
+        first = len(self.words)
+        self.words += [words or None for words in sets]
+        return code + first
+
+
 def _lesion_lists(
-    found: Evaluation, group: str, measure: str, visit: Ints
-) -> tuple[pd.Series, pd.Series]:
-    """LSEXP and LSASS of the visits: each combination of lesions is spelled out once."""
+    found: Evaluation, key: tuple[str, str], visit: Ints, lists: _Lists
+) -> tuple[Ints, Ints]:
+    """LSEXP and LSASS of the visits."""
+    group, measure = key
     mine = sums.in_group(found.found, group)[found.grid["lesion"].to_numpy()]
-    grid = found.grid[mine].sort_values(["visit", "lesion"], kind="stable")
-    has = grid[measure].notna() & ~grid["partial"]
+    grid = found.grid[mine]
+    has = grid[measure].notna().to_numpy() & ~grid["partial"].to_numpy(dtype=bool)
     if group != "ALL":
-        has &= ~grid["across"]
+        has &= ~grid["across"].to_numpy(dtype=bool)
     names, name = verbs.distinct_codes(found.found["LESID"])
+    at = grid["visit"].to_numpy(dtype=np.int64)
     lesion = name[grid["lesion"].to_numpy()]
     count = len(found.assessed.visits)
-    at = grid["visit"].to_numpy(dtype=np.int64)
-    everyone = np.ones(len(grid), dtype=bool)
-    lists = [
-        _spelled(at[m], lesion[m], names.tolist(), count) for m in (everyone, has.to_numpy(bool))
-    ]
-    return lists[0].take(visit).reset_index(drop=True), lists[1].take(visit).reset_index(drop=True)
-
-
-def _spelled(at: Ints, lesion: Ints, names: Sequence[str], count: int) -> pd.Series:
-    """For each of so many visits its lesions, separated by commas; missing if there are none."""
-    place = pd.Series(at).groupby(at).cumcount().to_numpy() if len(at) else at
-    code = np.zeros(count, dtype=np.int64)
-    words: list[str] = [""]
-    for n in range(int(place.max()) + 1 if len(place) else 0):
-        here = place == n
-        pair = code * (len(names) + 1)
-        pair[at[here]] += lesion[here] + 1
-        distinct, code = np.unique(pair, return_inverse=True)
-        old, new = np.divmod(distinct, len(names) + 1)
-        more = ["", *names]
-        words = [
-            ", ".join(filter(None, (words[o], more[w]))) for o, w in zip(old, new, strict=True)
-        ]
-    return verbs.texts([word or None for word in words], code)
+    expected = lists.number(at, lesion, names.tolist(), count)
+    assessed = lists.number(at[has], lesion[has], names.tolist(), count)
+    return expected[visit], assessed[visit]
 
 
 def _trace(frame: pd.DataFrame, found: Evaluation) -> list[pd.DataFrame]:
