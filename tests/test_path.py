@@ -1,4 +1,4 @@
-"""FHIRPath, the subset that is understood: path, resource, values; and what is refused.
+"""FHIRPath, the subset that is understood: path, resource, value; and what is refused.
 
 Every row of the tables is an example of one rule of the SQL-on-FHIR subset, or of one of our own
 additions (`concept()`), on resources made up here.
@@ -6,6 +6,7 @@ additions (`concept()`), on resources made up here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir2cdisc.core import concept
-from fhir2cdisc.core.path import compile_nodes, compile_path, reference_key
+from fhir2cdisc.core.path import compile_nodes, compile_paths, reference_key
 from fhir2cdisc.errors import DeclarationError, PathError
 
 PATIENT: dict[str, Any] = {
@@ -57,24 +58,27 @@ OBSERVATION: dict[str, Any] = {
 
 
 def values(path: str, node: Any) -> list[str]:
-    out: list[str] = []
-    compile_path(path)(node, out)
-    return out
+    """The value of a path; with `"..."` behind it if there are other ones."""
+    several: list[int] = []
+    (value,) = compile_paths([path])(node, several.append)
+    return ([] if value is None else [value]) + (["..."] if several else [])
 
 
 READ = {
     "an element": ("birthDate", PATIENT, ["1960-05"]),
     "an element that is not there": ("deceasedDateTime", PATIENT, []),
-    "through lists, in order": ("name.given", PATIENT, ["A", "B", "C"]),
+    "through lists, in order": ("name.given", PATIENT, ["A", "..."]),
     "through items that have it not": ("name.family", PATIENT, ["One"]),
+    "the same value twice is one value": ("a.b", {"a": [{"b": "x"}, {"b": "x"}]}, ["x"]),
     "a boolean as in JSON": ("active", PATIENT, ["false"]),
     "an integer": ("multipleBirthInteger", PATIENT, ["2"]),
+    "zero is a value": ("valueInteger", {"valueInteger": 0}, ["0"]),
     "a decimal keeps its digits": ("valueQuantity.value", OBSERVATION, ["7.00"]),
     "a choice by ofType": ("value.ofType(Quantity).unit", OBSERVATION, ["mm"]),
     "a primitive choice by ofType": ("multipleBirth.ofType(integer)", PATIENT, ["2"]),
     "another type of the choice": ("value.ofType(string)", OBSERVATION, []),
     "the first of all": ("name.given.first()", PATIENT, ["A"]),
-    "the first item, then all of it": ("name.first().given.first()", PATIENT, ["A"]),
+    "the first item, then the first of it": ("name.first().given.first()", PATIENT, ["A"]),
     "an item by number": ("name[1].given", PATIENT, ["C"]),
     "an item by number inside each": ("name.given[1]", PATIENT, ["B"]),
     "an item that is not there": ("name[7].given", PATIENT, []),
@@ -92,25 +96,42 @@ READ = {
         {"name": [{"use": "a.b(c)", "given": "D"}]},
         ["D"],
     ),
-    "where, then first": ("code.coding.where(system = 's2').code.first()", OBSERVATION, ["b"]),
-    "an extension, every one of the URL": ("extension('urn:a').valueString", PATIENT, ["x", "z"]),
-    "an extension in an extension": (
-        "extension('urn:b').extension('c').valueCode",
-        PATIENT,
-        ["y"],
+    "where after where": (
+        "a.where(b = '1').where(c = '2').d",
+        {"a": [{"b": "1", "c": "1", "d": "no"}, {"b": "1", "c": "2", "d": "yes"}]},
+        ["yes"],
     ),
+    "where, then first": ("code.coding.where(system = 's2').code.first()", OBSERVATION, ["b"]),
+    "an extension, every one of the URL": (
+        "extension('urn:a').valueString",
+        PATIENT,
+        ["x", "..."],
+    ),
+    "an extension in an extension": ("extension('urn:b').extension('c').valueCode", PATIENT, ["y"]),
     "an extension that is not there": ("extension('urn:q').valueString", PATIENT, []),
     "exists": ("component.exists()", OBSERVATION, ["true"]),
     "exists not": ("hasMember.exists()", OBSERVATION, []),
-    "references: relative, absolute without version, urn": (
-        "generalPractitioner.getReferenceKey()",
+    "a relative reference": ("generalPractitioner[0].getReferenceKey()", PATIENT, ["Practitioner/1"]),
+    "an absolute reference without its version": (
+        "generalPractitioner[1].getReferenceKey()",
         PATIENT,
-        ["Practitioner/1", "Organization/2", "urn:uuid:0d6b5f3e"],
+        ["Organization/2"],
     ),
-    "references of one type, and urn, which says none": (
-        "generalPractitioner.getReferenceKey(Organization)",
+    "a reference by urn stays": (
+        "generalPractitioner[2].getReferenceKey()",
         PATIENT,
-        ["Organization/2", "urn:uuid:0d6b5f3e"],
+        ["urn:uuid:0d6b5f3e"],
+    ),
+    "a reference in words only is none": ("generalPractitioner[3].getReferenceKey()", PATIENT, []),
+    "a reference of another type is none": (
+        "generalPractitioner[0].getReferenceKey(Organization)",
+        PATIENT,
+        [],
+    ),
+    "a urn does not say its type": (
+        "generalPractitioner[2].getReferenceKey(Organization)",
+        PATIENT,
+        ["urn:uuid:0d6b5f3e"],
     ),
     "the key of the resource": ("getResourceKey()", PATIENT, ["Patient/p1"]),
     "the node itself": ("$this.unit", OBSERVATION["valueQuantity"], ["mm"]),
@@ -123,6 +144,90 @@ READ = {
 @pytest.mark.parametrize(("path", "node", "expected"), READ.values(), ids=READ)
 def test_values(path: str, node: Any, expected: list[str]) -> None:
     assert values(path, node) == expected
+
+
+def test_paths_read_together_are_what_they_are_alone() -> None:
+    rows = [row for row in READ.values() if row[1] is PATIENT]
+    several: list[int] = []
+    together = compile_paths([path for path, _, _ in rows])(PATIENT, several.append)
+    assert list(together) == [(expected or [None])[0] for _, _, expected in rows]
+    assert set(several) == {n for n, row in enumerate(rows) if row[2][1:] == ["..."]}
+
+
+# The same rules once more, the slow and simple way: a path is steps, a step makes nodes of nodes.
+Steps = list[tuple[str, ...]]
+
+
+def texts(node: Any, steps: Steps) -> Iterator[str]:
+    for value in nodes_at([node], steps):
+        yield value.strip()  # an object has no such thing: an AttributeError, as it should be
+
+
+def nodes_at(nodes: list[Any], steps: Steps) -> list[Any]:
+    for kind, *arguments in steps:
+        if kind == "where":
+            name, wanted = arguments
+            nodes = [n for n in nodes if any(map(wanted.__eq__, texts(n, [("element", name)])))]
+            continue
+        if kind == "extension":
+            found = [e for n in nodes for e in n.get("extension", [])]
+            nodes = [e for e in found if e.get("url") == arguments[0]]
+            continue
+        lists = [n.get(arguments[0]) for n in nodes]
+        parts = [x if isinstance(x, list) else [] if x is None else [x] for x in lists]
+        if kind == "item":
+            parts = [x[int(arguments[1]) : int(arguments[1]) + 1] for x in parts]
+        nodes = [x for part in parts for x in part if x is not None]
+    return nodes
+
+
+def written(step: tuple[str, ...]) -> str:
+    kind, *arguments = step
+    return {
+        "element": "{}",
+        "item": "{}[{}]",
+        "where": "where({} = '{}')",
+        "extension": "extension('{}')",
+    }[kind].format(*arguments)
+
+
+names = st.sampled_from(["a", "b"])
+trees = st.recursive(
+    st.sampled_from(["x", "y"]),
+    lambda inner: st.dictionaries(
+        names, inner | st.lists(st.none() | inner, max_size=3), max_size=2
+    ).flatmap(
+        lambda node: st.lists(
+            st.builds(lambda url, child: {"url": url, "b": child}, names, inner), max_size=2
+        ).map(lambda extensions: node | {"extension": extensions})
+    ),
+    max_leaves=12,
+)
+steps = st.lists(
+    st.tuples(st.just("element"), names)
+    | st.tuples(st.just("item"), names, st.sampled_from("01"))
+    | st.tuples(st.just("where"), names, st.sampled_from("xy"))
+    | st.tuples(st.just("extension"), names),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(trees.filter(lambda t: isinstance(t, dict)), st.lists(steps, min_size=1, max_size=4))
+def test_paths_say_what_their_steps_say(node: Any, wanted: list[Steps]) -> None:
+    try:
+        expected = [list(texts(node, path)) for path in wanted]
+        misshapen = False
+    except AttributeError:
+        misshapen = True
+    several: set[int] = set()
+    read = compile_paths([".".join(map(written, path)) for path in wanted])
+    if misshapen:
+        with pytest.raises((AttributeError, ValueError)):
+            read(node, several.add)
+        return
+    assert list(read(node, several.add)) == [found[0] if found else None for found in expected]
+    assert several == {n for n, found in enumerate(expected) if len(set(found)) > 1}
 
 
 REFUSED = {
@@ -156,7 +261,7 @@ REFUSED = {
 @pytest.mark.parametrize("path", REFUSED.values(), ids=REFUSED)
 def test_what_is_not_understood_is_refused_not_guessed(path: str) -> None:
     with pytest.raises(PathError) as refused:
-        compile_path(path)
+        compile_paths([path])
     assert repr(path) in str(refused.value)
     assert isinstance(refused.value, DeclarationError)
 
@@ -164,7 +269,7 @@ def test_what_is_not_understood_is_refused_not_guessed(path: str) -> None:
 @given(st.text(max_size=12))
 def test_any_text_is_read_or_refused(path: str) -> None:
     try:
-        compile_path(path)
+        compile_paths([path])
     except PathError as error:
         assert error.path == path
 

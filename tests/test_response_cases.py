@@ -374,9 +374,9 @@ def given(case: Mapping[str, object]) -> dict[str, pd.DataFrame]:
     """Lesions, and what was found of each on which day, as SDTM and ADSL."""
     lesions = table(str(case["lesions"]))
     tu = tu_of(
-        (r["USUBJID"], r["TULNKID"], r["ROLE"], r["TULOC"], "" if pd.isna(r["TUIRRAD"]) else r["TUIRRAD"])
-        for r in lesions.to_dict("records")
-    )  # fmt: skip
+        (r["USUBJID"], r["TULNKID"], r["ROLE"], r["TULOC"], r["TUIRRAD"])
+        for r in lesions.fillna({"TUIRRAD": ""}).to_dict("records")
+    )
     found = table(str(case["found"])).to_dict("records")
     rows = [
         tr_row(

@@ -60,11 +60,11 @@ def subjects(draw: st.DrawFn, name: str) -> Subject:
     if not lesions or draw(st.booleans()):
         states = st.sampled_from(["PRESENT", "PRESENT", "ABSENT", "ABSENT", "UNEQUIVOCAL", ""])
         found = ("PRESENT", *(draw(states) for _ in DAYS[1:]))
-        lesions.append(Lesion("NT01", "NON-TARGET", False, "N", found))
+        lesions.append(Lesion("NT01", "NON-TARGET", nodal=False, irradiated="N", found=found))
     if draw(st.integers(0, 3)) == 0:
         states = st.sampled_from(["", "", "EQUIVOCAL", "UNEQUIVOCAL", "ABSENT"])
         found = ("", *(draw(states) for _ in DAYS[1:]))
-        lesions.append(Lesion("NEW01", "NEW", False, "N", found))
+        lesions.append(Lesion("NEW01", "NEW", nodal=False, irradiated="N", found=found))
     therapy = draw(st.sampled_from([None, None, None, 60, 70, 100]))
     return Subject(name, tuple(lesions), therapy)
 

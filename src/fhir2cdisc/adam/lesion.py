@@ -240,9 +240,12 @@ def _records(data: Mapping[str, pd.DataFrame], study: Study, issues: Issues) -> 
     originals, original = verbs.distinct_codes(verbs.text(tr, "TRORRES"))
     reported = np.array([str(r).upper().strip() == TOO_SMALL for r in originals], dtype=bool)
     small = (small | verbs.take(reported, original, missing=False)) & test.le(2).to_numpy() & done
-    unit = verbs.text(tr, "TRSTRESU").str.upper()
-    in_mm, in_mm3 = (unit.map(u).astype("float64").fillna(1.0) for u in (_IN_MM, _IN_MM3))
-    factor = in_mm.where(test <= 2, in_mm3)
+    units, unit = verbs.distinct_codes(verbs.text(tr, "TRSTRESU"))
+    in_mm, in_mm3 = (
+        verbs.take(np.array([table.get(str(u).upper(), 1.0) for u in units]), unit, 1.0)
+        for table in (_IN_MM, _IN_MM3)
+    )
+    factor = np.where(test <= 2, in_mm, in_mm3)
     spelled = pd.to_numeric(pd.Series(upper, dtype="str"), errors="coerce").to_numpy("float64")
     number = verbs.number(tr, "TRSTRESN").fillna(pd.Series(verbs.take(spelled, result, np.nan)))
     states = np.array([_STATES.get(r, PRESENT) for r in upper], dtype=np.float64)

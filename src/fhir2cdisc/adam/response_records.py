@@ -296,7 +296,8 @@ def of_lesions(adles: pd.DataFrame | None, timing: Timing) -> list[pd.DataFrame]
     """ABSANY and NRCPT of subjects with non-irradiated targets, from ADLES."""
     if adles is None:
         return []
-    mine = adles[(adles["LESGRP"] == "NONIRRAD").to_numpy(dtype=bool)]
+    wanted = adles["PARAMCD"].isin(["LSCTRL", "LSPCHGB"]) & (adles["LESGRP"] == "NONIRRAD")
+    mine = adles.loc[wanted, ["USUBJID", "PARAMCD", "AVALC", "CRIT1FL"]]
     subject = timing.subjects.get_indexer(pd.Index(mine["USUBJID"].astype("str")))
     count = len(timing.subjects)
     has = np.bincount(subject[mine["PARAMCD"] == "LSCTRL"], minlength=count)

@@ -168,7 +168,7 @@ def last_row(flags: Bools, segment: Ints, segments: int) -> Ints:
 def take(values: Array, rows: Ints, missing: Any) -> Array:
     """The values at positions; `missing` where the position is -1."""
     if not len(values):
-        return np.full(len(rows), missing, dtype=values.dtype)
+        return np.full(len(rows), missing)
     return np.where(rows >= 0, values[np.maximum(rows, 0)], missing)
 
 
@@ -268,10 +268,9 @@ def analysis_weeks(
 
 def analysis_visits(weeks: Floats) -> pd.Series:
     """AVISIT of each AVISITN."""
-    distinct, code = np.unique(weeks, return_inverse=True)
+    code, distinct = pd.factorize(weeks)
     named = {0.0: "Baseline", -1.0: "Screening"}
-    words = [None if np.isnan(w) else named.get(w, f"Week {w:g}") for w in distinct.tolist()]
-    return texts(words, code)
+    return texts([None, *(named.get(w, f"Week {w:g}") for w in distinct.tolist())], code + 1)
 
 
 VISIT_COLUMNS: dict[str, Column] = {

@@ -42,6 +42,7 @@ class Conversion:
     sources: dict[str, pd.DataFrame] = field(default_factory=dict)
     columns: dict[str, dict[str, Column]] = field(default_factory=dict)
     reasons: list[tuple[np.ndarray, Status, str]] = field(default_factory=list)
+    without_subject: set[int] = field(default_factory=set)
 
     def context(self, where: str) -> Context:
         return Context(
@@ -132,14 +133,18 @@ def _evaluate(
     lost = table["USUBJID"].isna()
     if lost.any():
         absent = subject.isna()
+        new = ~table["%r"].isin(conversion.without_subject)
         _exclude(conversion, table[absent], Status.QUARANTINED, "no subject")
         _exclude(conversion, table[lost & ~absent], Status.QUARANTINED, "subject not in the input")
-        context.report("FH0004", mapping.rows.resource, table, absent)
-        context.report("FH0005", mapping.rows.resource, table, lost & ~absent)
+        here = replace(context, where="")
+        here.report("FH0004", mapping.rows.resource, table, absent & new)
+        here.report("FH0005", mapping.rows.resource, table, lost & ~absent & new)
+        conversion.without_subject.update(table.loc[lost, "%r"])
         table = table[~lost]
     columns = {**shared.identifiers(mapping.domain, conversion.study), **mapping.columns}
     for name, column in {**columns, **_qualifier_columns(mapping)}.items():
-        table[name] = column.evaluate(table, context)
+        here = replace(context, where=f"{mapping.domain}.{name}")
+        table[name] = column.evaluate(table, here)
         if name in mapping.required:  # no work, and no issue, for what makes no record
             absent = table[name].isna()
             _exclude(conversion, table[absent], Status.EXCLUDED, "no record")
@@ -255,14 +260,14 @@ def _dataset(  # noqa: PLR0917
     for variable in standard.variables(domain):
         name = variable.name
         values = table.get(name)
-        if values is None or values.isna().all():
-            if variable.core == "Perm":
-                continue
-            if variable.core == "Req":
-                conversion.issues.add("SD0001", f"{domain}.{name}", count=len(table))
+        empty = values is None or bool(values.isna().all())
+        if empty and variable.core == "Perm":
+            continue
+        if values is None:
             values = pd.Series(pd.NA, index=table.index, dtype="str")
-        elif variable.core == "Req" and values.isna().any():
-            conversion.issues.add("SD0001", f"{domain}.{name}", count=int(values.isna().sum()))
+        if variable.core == "Req" and values.isna().any():
+            context = conversion.context("")
+            context.report("SD0001", f"{domain}.{name}", table, values.isna())
         frame[name] = values.astype("float64" if variable.type == "Num" else "str")
         labels[name] = variable.label
         used[name] = columns.get(name, NO_SOURCE)

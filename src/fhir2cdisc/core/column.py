@@ -88,9 +88,8 @@ class Context:
         if rows.empty:
             return
         names: list[str] = list(rows["%key"].dropna().unique()[:200]) if "%key" in table else []
-        self.issues.add(
-            code, f"{self.where}: {message}" if self.where else message, names, len(rows)
-        )
+        text = f"{self.where}: {message}" if self.where else message
+        self.issues.add(code, text, names, len(rows))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,8 +315,7 @@ class _Iso8601(_Of):
         dtc = dates.without_zone(raw)
         possible = dates.is_possible(dtc)
         if not possible.all():
-            text = f"{self.sources[0].describe()} is no date of the calendar"
-            context.report("FH0009", text, table, ~possible)
+            context.report("FH0009", "is no date of the calendar", table, ~possible)
         return dtc.where(possible)
 
     def describe(self) -> str:
@@ -382,7 +380,7 @@ class _Join(Column):
         place = context.place(self.rows, key)
         dangling = pd.Series(place == -1, index=table.index) & key.notna()
         if dangling.any():
-            text = f"{self.reference.describe()} names no {self.rows.resource} of the input"
+            text = f"names no {self.rows.resource} of the input"
             context.report("FH0006", text, table, dangling)
         context.use(self.reference.describe(), self.rows, place, table.index)
         values = self.column.evaluate(other, context)
@@ -435,7 +433,8 @@ class _Gather(Column):
             if self.several:
                 out = out.mask(many, self.several)
             elif many.any():
-                context.report("FH0007", self.describe(), table, many)
+                text = f"several {self.rows.resource} resources differ"
+                context.report("FH0007", text, table, many)
         source = np.where(place >= 0, first["at"].to_numpy()[place] if len(first) else -1, -1)
         context.use(self.describe(), self.rows, source, table.index)
         return out.astype("str")

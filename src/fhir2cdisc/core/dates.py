@@ -21,6 +21,17 @@ def without_zone(dtc: pd.Series) -> pd.Series:
 def is_possible(dtc: pd.Series) -> pd.Series:
     """True where a --DTC (or a truncated one) is a date of the calendar; missing is possible."""
     values = pd.Series(dtc.dropna().unique(), dtype="str")
+    parsed = pd.to_datetime(values, format="ISO8601", errors="coerce")
+    usual = parsed.dt.year.between(1900, 2200) & values.str.len().isin([4, 7, 10, 16, 19])
+    usual &= values.str.slice(4, 5).isin(["", "-"])
+    rest = values[~usual]
+    if rest.empty:
+        return pd.Series(data=True, index=dtc.index)
+    return ~dtc.isin(rest[~_fits_calendar(rest)])
+
+
+def _fits_calendar(values: pd.Series) -> pd.Series:
+    """The same for values that are no plain date or minute or second: part by part."""
     parts = values.str.extract(_DATE)
     year, month, day, hour, minute = (
         pd.to_numeric(parts[i], errors="coerce").fillna(fill)
@@ -30,8 +41,7 @@ def is_possible(dtc: pd.Series) -> pd.Series:
         {"year": year.clip(1900, 2200), "month": month, "day": day}, errors="coerce"
     )
     good = parts[0].notna() & year.between(1900, 2200) & calendar.notna()
-    good &= hour.le(23) & minute.le(59)
-    return ~dtc.isin(values[~good]) if not good.all() else pd.Series(data=True, index=dtc.index)
+    return good & hour.le(23) & minute.le(59)
 
 
 def to_date(dtc: pd.Series) -> pd.Series:

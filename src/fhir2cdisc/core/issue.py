@@ -68,8 +68,6 @@ CATALOGUE: dict[str, Kind] = {
         "The same official identifier on several resources; the newest is used",
         "check that they are one record",
     ),
-    "FH0014": Kind(E_, "Resource does not conform to FHIR", "correct it in the source system"),
-    "FH0015": Kind(W_, "Number cannot be read", "correct the value in the source"),
     "FH0016": Kind(E_, "Unknown resourceType", "it is no FHIR resource type"),
     # CT: terminology
     "CT0001": Kind(
@@ -78,7 +76,11 @@ CATALOGUE: dict[str, Kind] = {
     "CT0002": Kind(W_, "Unit cannot be converted", "use a UCUM unit, or correct it"),
     # SD: SDTM
     "SD0001": Kind(E_, "Required variable is missing", "see the variable's source in the mapping"),
-    "SD0002": Kind(W_, "Text is longer than 200 bytes and was cut", "shorten it, or map it to CO"),
+    "SD0002": Kind(
+        N_,
+        "Text is longer than 200 bytes",
+        "it continues in SUPP--; shorten it in the source if that is not wanted",
+    ),
     "SD0003": Kind(W_, "Characters outside ASCII were replaced", "check the text"),
     "SD0004": Kind(W_, "Lesion has no agreed role (target, non-target, new)", "see docs/input.md"),
     "SD0005": Kind(
@@ -99,18 +101,6 @@ CATALOGUE: dict[str, Kind] = {
     ),
     "SD0009": Kind(
         W_, "Record is given more than once under the same key", "remove the duplicates"
-    ),
-    "SD0010": Kind(
-        W_, "Record is dated after the death of the subject", "correct one of the two dates"
-    ),
-    "SD0011": Kind(
-        W_, "Response is not a RECIST response and was not taken over", "see docs/input.md"
-    ),
-    "SD0012": Kind(W_, "Death without a date", "query the date"),
-    "SD0013": Kind(
-        N_,
-        "Subject has no ResearchSubject; the Patient id is the subject identifier",
-        "export ResearchSubject",
     ),
     # AD: ADaM
     "AD0001": Kind(W_, "A dataset that the derivation needs is not there", "see docs/output.md"),

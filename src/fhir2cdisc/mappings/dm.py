@@ -50,7 +50,7 @@ _NOT_TREATED = when(
     ("ineligible", "not-registered", "potential-candidate", "screening", "candidate"),
     const("SCREEN FAILURE"),
     when(
-        gather(RESEARCH_SUBJECT, path("id"), by=PARTICIPANT),
+        gather(RESEARCH_SUBJECT, path("id"), by=PARTICIPANT, several="SEVERAL"),
         (),
         const("ASSIGNED, NOT TREATED"),
         const("NOT ASSIGNED"),
