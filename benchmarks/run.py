@@ -3,7 +3,7 @@
     python benchmarks/run.py [--subjects 2000] [--jobs 1]
 
 Prints resources per CPU second for parsing the NDJSON alone (msgspec, decimals kept) and for the
-whole job, from FHIR to the written package, the ratio of the two, and the peak memory of the whole job.
+whole job, from FHIR to the written package, the ratio of the two, and the peak memory.
 """
 
 from __future__ import annotations

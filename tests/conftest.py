@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import settings
 
+from fhir2cdisc import pipeline
 from fhir2cdisc.cli import main
 from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.engines.local import read_sources
@@ -59,8 +60,6 @@ def convert(tmp_path_factory: pytest.TempPathFactory) -> Convert:
     """FHIR -> SDTM through the steps of the pipeline: paths, or resources to be written first."""
 
     def run(given: Any, study: Study | None = None, jobs: int = 1) -> Converted:
-        from fhir2cdisc import pipeline  # ADaM, which is not needed here, is behind it
-
         sources = [given] if isinstance(given, Path) else list(given)
         if not sources or not isinstance(sources[0], Path):
             file = tmp_path_factory.mktemp("given") / "given.ndjson"

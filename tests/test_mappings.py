@@ -9,12 +9,13 @@ its cases have in `common`. A case has
 * `expect`  all records of the case in a domain, by --SEQ; supplemental qualifiers stand among
   the variables of the parent; an empty text: no record at all
 * `ledger`  what became of some of its resources
-* `issues`  the codes of all issues on its resources; none, if it is not given
+* `issues`  the codes of all issues on its resources; none, if it is not given. That a term has
+  not been coded yet is so common that it is not listed (see the last test)
 * `alone`   true if it says something about the whole input
 * `gap`     why the case does not hold yet
 
-All cases of a file that have the same settings are converted together, each as a patient of its
-own: so it is tested, too, that patients do not influence one another.
+All cases that have the same settings are converted together, each as a patient of its own: so it
+is tested, too, that patients do not influence one another.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ NAMES = {
     "$KCORE": "https://fhir.dha.go.ke/core/StructureDefinition",
     "$OWN": "urn:fhir2cdisc:StructureDefinition",
 }
+NOT_CODED = "AE.AEDECOD"
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode  # 7.00 stays 7.00
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _NAME = re.compile("|".join(re.escape(name) for name in sorted(NAMES, key=len, reverse=True)))
@@ -65,9 +67,8 @@ def cases() -> Iterator[Any]:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
         for number, case in enumerate(content["case"]):
             case["common"] = content.get("common", "")
-            case["prefix"] = f"c{number:02d}-"
-            unlike = f" {number}" if case.get("alone") else ""
-            case["batch"] = f"{file.stem}{case.get('study')}{unlike}"
+            case["prefix"] = f"{file.stem}-{number:02d}-".replace("_", "-")
+            case["batch"] = str(case.get("study")) + (case["prefix"] if case.get("alone") else "")
             gap = case.get("gap")
             marks = [pytest.mark.xfail(reason=gap, strict=True)] if gap else []
             yield pytest.param(case, id=f"{file.stem}: {case['title']}", marks=marks)
@@ -172,6 +173,7 @@ def test_case(case: dict[str, Any], batches) -> None:
         issue.code
         for issue in converted.issues
         if case.get("alone") or any(f"/{prefix}" in name for name in issue.samples)
+        if issue.message != NOT_CODED
     }
     assert codes == set(case.get("issues", [])), [
         (issue.code, issue.message, issue.samples) for issue in converted.issues
@@ -182,3 +184,33 @@ def test_every_domain_has_cases() -> None:
     files = {case.id.partition(":")[0] for case in CASES}
     domains = {"dm", "tu", "tr", "rs", "ae", "ex", "pr", "ds", "cm", "ss", "relrec"}
     assert {f"sdtm_{domain}" for domain in domains} <= files
+
+
+def test_an_event_without_a_dictionary_term_is_reported(convert) -> None:
+    patient = {"resourceType": "Patient", "id": "p1"}
+    subject = {"reference": "Patient/p1"}
+    event = {"resourceType": "AdverseEvent", "id": "a1", "subject": subject}
+    issues = convert([patient, event | {"event": {"text": "Fatigue"}}]).issues
+    assert ("SD0001", NOT_CODED, 1) in [(i.code, i.message, i.count) for i in issues]
+
+
+def test_entries_of_a_transaction_need_no_id(convert, tmp_path: Path) -> None:
+    coding = [{"system": NAMES["$LOINC"], "code": "67162-8"}]
+    alive = {"coding": [{"system": NAMES["$SCT"], "code": "438949009"}]}
+    contact = {
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"coding": coding},
+        "valueCodeableConcept": alive,
+        "subject": {"reference": "urn:uuid:0a1b"},
+    }
+    entries = [
+        {"fullUrl": "urn:uuid:0a1b", "resource": {"resourceType": "Patient"}},
+        {"fullUrl": "urn:uuid:0a1c", "resource": contact},
+    ]
+    file = tmp_path / "bundle.json"
+    bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+    file.write_bytes(msgspec.json.encode(bundle))
+    converted = convert(file)
+    assert converted.sdtm["DM"].frame["SUBJID"].tolist() == ["0a1b"]
+    assert converted.sdtm["SS"].frame["USUBJID"].tolist() == ["UNSPECIFIED-0a1b"]

@@ -85,7 +85,17 @@ LATERALITY = {"7771000": "LEFT", "24028007": "RIGHT", "51440002": "BILATERAL",
 MAPS: dict[str, dict[str, dict[str, str]]] = {
     "SEX": {
         GENDER: {"male": "M", "female": "F", "other": "U", "unknown": "U"},
-        "": {"M": "M", "F": "F", "UNK": "U", "OTH": "U", "ASKU": "U", "MALE": "M", "FEMALE": "F"},
+        "": {
+            "M": "M",
+            "F": "F",
+            "UNK": "U",
+            "OTH": "U",
+            "ASKU": "U",
+            "MALE": "M",
+            "FEMALE": "F",
+            "OTHER": "U",
+            "UNKNOWN": "U",
+        },
     },
     "RACE": {
         CDC_RACE: {
@@ -449,7 +459,6 @@ SETS: dict[str, dict[str, list[str]]] = {
     "vital-status": {LOINC: ["67162-8"]},
     "radiotherapy-course": {SNOMED: ["1217123003"]},
     "radiotherapy-part": {SNOMED: ["1222565005", "1255724003", "1297069006"]},
-    "organ-at-risk": {SNOMED: ["1162586008"]},
 }
 
 

@@ -60,6 +60,16 @@ confirm_days = 28
 "http://hospital.example/codes|SIZE" = "tumour size"
 ```
 
+A variable that the study says elsewhere is given with the verbs of a mapping module; its paths
+begin at what is a row of the domain ([input.md](input.md)):
+
+```toml
+[mapping.TU.columns]
+TULOC  = { recode = "LOC", from = { path = "bodySite.text" } }
+TUEVAL = { const = "INDEPENDENT ASSESSOR", comment = "Central review only." }
+TUNAM  = { first_of = [ { path = "performer.first().display" }, { const = "CENTRAL" } ] }
+```
+
 Beside `study.toml` may stand `conceptmaps/<codelist>.json` and `valuesets/<name>.json`; see
 [input.md](input.md#local-codes-and-words).
 """
@@ -72,7 +82,7 @@ Messages hold ids, codes and counts, never values of a person.
 
 | severity | meaning | effect |
 |---|---|---|
-| error | something that was meant for a dataset is not in it, or not as it should be | exit code 1 with `--strict` |
+| error | something is not in a dataset, or not as it should be | exit code 1 with `--strict` |
 | warning | a value was left out, replaced or assumed; look at it | none |
 | note | a choice was made that the study should know of | none |
 

@@ -43,7 +43,7 @@ from fhir2cdisc.terminology.terms import Terminology
 
 def reading_plan(study: Study) -> ReadingPlan:
     """What is to be read for all mappings of a study."""
-    mappings = [mapping for domain in MAPPINGS for mapping in domain]
+    mappings = [mapping for domain in study.customise(MAPPINGS) for mapping in domain]
     wanted = LESIONS.wanted | SUBJECTS.wanted | STUDY_DRUG.wanted
     return ReadingPlan(
         tables=plan_tables(mappings, wanted),
@@ -98,12 +98,13 @@ def tabulate(
     identify_subjects(conversion, SUBJECTS)
     mark_treatment(STUDY_DRUG, conversion.context("EX"), study.treatment.drugs)
     links = register(LESIONS, conversion.context("TU"), study.radiotherapy.protocol)
-    for mappings in MAPPINGS:
+    domains = study.customise(MAPPINGS)
+    for mappings in domains:
         convert_domain(conversion, mappings)
     for domain in PROTOCOL_DOMAINS[study.radiotherapy.domain]:
         conversion.leave_out_protocol_radiotherapy(domain)
     treated = conversion.treated_lesions(links)
-    sdtm = finish_domains(conversion, MAPPINGS)
+    sdtm = finish_domains(conversion, domains)
     sdtm |= relate(RELATIONS, TREATS, sdtm, treated, study.id)
     return sdtm, settle_ledger(conversion)
 

@@ -8,13 +8,18 @@ key. See docs/study.md for the keys.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fhir2cdisc.errors import StudyError
+from fhir2cdisc.core.column import Column, const, first_of, path, recode, var
+from fhir2cdisc.core.mapping import DomainMapping
+from fhir2cdisc.core.path import compile_paths
+from fhir2cdisc.errors import PathError, StudyError
+from fhir2cdisc.sdtm import standard
 
 
 class _Settings(BaseModel):
@@ -140,6 +145,13 @@ class Fhir(_Settings):
     """URLs of modifier extensions that do not change what a resource means for this study."""
 
 
+class DomainColumns(_Settings):
+    """[mapping.XX]."""
+
+    columns: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    """Variable -> one verb: path, const, var, recode with from, or first_of."""
+
+
 class Study(_Settings):
     """Everything a study may say; frozen."""
 
@@ -158,10 +170,44 @@ class Study(_Settings):
     """VISIT (capital letters) -> VISITNUM."""
     aliases: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
     """Codelist or value set -> source text or ``system|code`` -> CDISC term."""
-    mapping: Mapping[str, Any] = Field(default_factory=dict)
-    """Reserved: it is read and shown in run.json, and has no effect yet."""
+    mapping: Mapping[str, DomainColumns] = Field(default_factory=dict)
+    """[mapping.XX.columns]: variables of a domain that the study reads elsewhere, or adds."""
     folder: Path | None = Field(default=None, exclude=True)
     """Where study.toml is: conceptmaps/ and valuesets/ beside it win over the package's."""
+
+    def customise(
+        self, domains: Sequence[tuple[DomainMapping, ...]]
+    ) -> tuple[tuple[DomainMapping, ...], ...]:
+        """The mappings with the columns that the study replaces or adds.
+
+        A column takes the place of the one of its name in every mapping of the domain; its paths
+        begin at what is a row there.
+
+        Raises:
+            StudyError: a domain or variable that there is not, or a column that cannot be read.
+        """
+        own = {mappings[0].domain for mappings in domains}
+        if unknown := sorted(set(self.mapping) - own):
+            raise StudyError(f"study.toml: there is no mapping of {', '.join(unknown)}  @ mapping")
+        return tuple(
+            tuple(
+                replace(mapping, columns={**mapping.columns, **self._columns(mapping.domain)})
+                for mapping in mappings
+            )
+            if mappings[0].domain in self.mapping
+            else mappings
+            for mappings in domains
+        )
+
+    def _columns(self, domain: str) -> dict[str, Column]:
+        known = {variable.name for variable in standard.variables(domain)}
+        columns: dict[str, Column] = {}
+        for name, spec in self.mapping[domain].columns.items():
+            where = f"mapping.{domain}.columns.{name}"
+            if name not in known:
+                raise StudyError(f"study.toml: {domain} has no variable {name}  @ {where}")
+            columns[name] = read_column(spec, where)
+        return columns
 
     @property
     def id(self) -> str:
@@ -183,6 +229,40 @@ class Study(_Settings):
     def settings(self) -> dict[str, Any]:
         """Every setting in force, for run.json."""
         return self.model_dump(mode="json")
+
+
+def read_column(spec: Any, where: str) -> Column:
+    """The column that a TOML table stands for: the same verbs as in a mapping module.
+
+    Raises:
+        StudyError: not exactly one verb, or a path that cannot be read, with its place.
+    """
+    verbs = _VERBS.keys() & spec.keys() if isinstance(spec, Mapping) else set()
+    if len(verbs) != 1 or not spec.keys() <= {*_VERBS, "from", "comment"}:
+        raise StudyError(f"study.toml: expected exactly one of {', '.join(_VERBS)}  @ {where}")
+    try:
+        column = _VERBS[verbs.pop()](spec, where)
+        compile_paths(sorted(column.paths))
+    except (KeyError, TypeError, PathError) as error:
+        raise StudyError(f"study.toml: cannot be read: {error}  @ {where}") from None
+    return replace(column, comment=str(spec.get("comment", column.comment)))
+
+
+def _recode(spec: Mapping[str, Any], where: str) -> Column:
+    return recode(read_column(spec["from"], f"{where}.from"), str(spec["recode"]), keep=True)
+
+
+def _first_of(spec: Mapping[str, Any], where: str) -> Column:
+    return first_of(*(read_column(s, f"{where}.first_of") for s in spec["first_of"]))
+
+
+_VERBS: dict[str, Callable[[Mapping[str, Any], str], Column]] = {
+    "path": lambda spec, _where: path(str(spec["path"])),
+    "const": lambda spec, _where: const(str(spec["const"])),
+    "var": lambda spec, _where: var(str(spec["var"])),
+    "recode": _recode,
+    "first_of": _first_of,
+}
 
 
 def read_study(file: Path | None) -> Study:

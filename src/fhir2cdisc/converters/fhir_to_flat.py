@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from fhir2cdisc.core.issue import Issue, Issues
 from fhir2cdisc.core.ledger import Status
-from fhir2cdisc.core.path import Resource, ShapeError, compile_nodes, compile_paths
+from fhir2cdisc.core.path import Resource, ShapeError, compile_nodes, compile_paths, text
 from fhir2cdisc.core.plan import ReadingPlan
 from fhir2cdisc.core.rows import Coded, Profile, Rows
 
@@ -67,7 +67,7 @@ LEDGER_SCHEMA = pa.schema(
 
 
 def _ignore(_number: int) -> None:
-    """Of several values of a status or an identifier the first decides."""
+    """Of several identifiers the first decides."""
 
 
 class _Columns:
@@ -229,7 +229,7 @@ class FlatReader:
         self.gates = {
             kind: [gate for gate in plan.gates if gate.resource in {kind, "*"}] for kind in by_type
         }
-        self.gated = {k: compile_paths([g.path for g in gates]) for k, gates in self.gates.items()}
+        self.gated = {k: [compile_nodes(g.path) for g in gates] for k, gates in self.gates.items()}
         self.identity = {kind: compile_paths([path]) for kind, path in plan.identity.items()}
 
     def read(self, entries: Iterable[Entry], file: str, issues: Issues) -> Part:
@@ -282,10 +282,10 @@ class FlatReader:
         return (kind, name, version, updated, status, reason, official, url, line)
 
     def _gated(self, resource: Resource, kind: str) -> str:
-        values = self.gated[kind](resource, _ignore)
-        for gate, value in zip(self.gates[kind], values, strict=True):
-            if value is not None and value in gate.equals:
-                return gate.reason
+        for gate, read in zip(self.gates[kind], self.gated[kind], strict=True):
+            for node in read(resource):
+                if text(node) in gate.equals:
+                    return gate.reason
         return ""
 
     def _take(  # noqa: PLR0911
@@ -358,7 +358,7 @@ def merge_parts(plan: ReadingPlan, parts: Sequence[tuple[str, Part]], issues: Is
         for path in paths:
             if path not in frame:
                 frame[path] = pd.Series(pd.NA, index=frame.index, dtype="str")
-            elif urls is not None and path.endswith("getReferenceKey()"):
+            elif urls is not None and "getReferenceKey(" in path:
                 frame[path] = frame[path].map(urls).fillna(frame[path]).astype("str")
         tables[rows] = frame
     return Flats(tables, ledger)

@@ -38,10 +38,8 @@ REASONS: dict[str, str] = {
     "potential event": "AdverseEvent.actuality is potential",
     "refuted or unconfirmed": "verificationStatus does not confirm it",
     "part of a course": "its dose is in the course it is part of",
-    "no record": "the elements a record needs are empty",
+    "no record": "what a record needs is not there: an empty element, no lesion, an AE of grade 0",
     "not a RECIST response": "a trend or a registry judgement",
-    "no event": "grade 0: assessed, not there",
-    "no lesion": "it names no lesion of the input",
     "duplicate": "the same record is made from another resource",
     "excised tumour": "the size of a specimen is no tumour measurement",
 }

@@ -82,7 +82,8 @@ def _medications(rows: Rows, given: Column, dose: str) -> DomainMapping:
             "CMCAT": when(
                 _ANTICANCER,
                 "Y",
-                when(var("%prior"), "N", const("ON-STUDY ANTICANCER"), const("PRIOR ANTICANCER")),
+                # Prior only if it is known to have begun before the study treatment.
+                when(var("%prior"), "Y", const("PRIOR ANTICANCER"), const("ON-STUDY ANTICANCER")),
                 const("GENERAL"),
             ).as_(Origin.ASSIGNED),
             "CMINDC": text_of(

@@ -28,14 +28,21 @@ from fhir2cdisc.core.column import (
 )
 from fhir2cdisc.core.dates import age_in_years
 from fhir2cdisc.core.mapping import DomainMapping, Subjects
-from fhir2cdisc.mappings.sources import CONSENT, PATIENT, RACE, RESEARCH_SUBJECT, US_CORE
+from fhir2cdisc.mappings.sources import (
+    CONSENT,
+    PATIENT,
+    RACE,
+    RESEARCH_SUBJECT,
+    RESOURCE_ID,
+    US_CORE,
+)
 
 # R4 says `individual`, R5 `subject`.
 PARTICIPANT = first_of(
     path("individual.getReferenceKey(Patient)"), path("subject.getReferenceKey(Patient)")
 )
 SUBJID = first_of(
-    gather(RESEARCH_SUBJECT, path("identifier.first().value"), by=PARTICIPANT), path("id")
+    gather(RESEARCH_SUBJECT, path("identifier.first().value"), by=PARTICIPANT), RESOURCE_ID
 )
 
 SUBJECTS = Subjects(rows=PATIENT, subjid=SUBJID)
@@ -50,7 +57,7 @@ _NOT_TREATED = when(
     ("ineligible", "not-registered", "potential-candidate", "screening", "candidate"),
     const("SCREEN FAILURE"),
     when(
-        gather(RESEARCH_SUBJECT, path("id"), by=PARTICIPANT, several="SEVERAL"),
+        gather(RESEARCH_SUBJECT, path("%key"), by=PARTICIPANT, several="SEVERAL"),
         (),
         const("ASSIGNED, NOT TREATED"),
         const("NOT ASSIGNED"),

@@ -6,7 +6,18 @@ that several domains read in the same way.
 
 from __future__ import annotations
 
-from fhir2cdisc.core.column import Column, apply, concept, const, first_of, join, path, recode
+from fhir2cdisc.core.column import (
+    Column,
+    Origin,
+    apply,
+    concept,
+    const,
+    first_of,
+    join,
+    path,
+    recode,
+    upper,
+)
 from fhir2cdisc.core.rows import Coded, Profile, Rows
 
 CORE = "http://hl7.org/fhir/StructureDefinition"
@@ -122,12 +133,17 @@ def lesion(rows: Rows) -> Column:
     )
 
 
+# Entries of a transaction may have no id; then their fullUrl or place stands in.
+RESOURCE_ID = apply(path("%key"), lambda s: s.str.partition("/")[2].astype("str"), "id").as_(
+    Origin.COLLECTED
+)
+
 # The name of a lesion: the identifier people use, else the DICOM tracking one, else the id.
 LESION_NAME = first_of(
     path("identifier.where(use = 'usual').value.first()"),
     path("identifier.where(type.coding.code = '112039').value.first()"),
     path("identifier.value.first()"),
-    path("id"),
+    RESOURCE_ID,
 )
 
 LESION_ID_BY_EXTENSION = first_of(
@@ -138,15 +154,17 @@ LESION_ID_BY_EXTENSION = first_of(
 
 def time_point(rows: Rows) -> Column:
     """The planned time point of an assessment, in capitals, as VISIT."""
-    places = (
-        f"extension('{OWN}:timepoint').valueString",
+    codes = (
         f"extension('{KENYA_CORE}/recist-timepoint-extension').valueCode",
         f"extension('{KENYA}/nccp-recist-timepoint-extension').valueCode",
     )
-    source = first_of(*(path(of_resource(place, rows)) for place in places))
-    return apply(
-        source, lambda s: s.str.strip().str.upper().str.replace("-", " "), "{} in capitals"
+    coded = apply(
+        first_of(*(path(of_resource(place, rows)) for place in codes)),
+        lambda s: s.str.strip().str.upper().str.replace("-", " "),
+        "{} in capitals, with blanks for hyphens",
     )
+    named = upper(path(of_resource(f"extension('{OWN}:timepoint').valueString", rows)))
+    return first_of(named, coded)
 
 
 def visit_number(visit: Column) -> Column:

@@ -24,6 +24,7 @@ GATES = (
     _gate("MedicationAdministration", "status", "not done", "not-done"),
     _gate("MedicationAdministration", "status", "not final", "unknown"),
     _gate("MedicationStatement", "status", "not done", "not-taken"),
+    _gate("MedicationStatement", "adherence.code.coding.code", "not done", "not-taking"),  # R5
     _gate("MedicationStatement", "status", "not final", "intended", "unknown", "draft"),
     _gate("AdverseEvent", "actuality", "potential event", "potential"),
     _gate(

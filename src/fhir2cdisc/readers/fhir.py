@@ -55,7 +55,7 @@ def _lines(stream: BinaryIO, piece: Piece, issues: Issues) -> Iterator[Found]:
                 return
             position += len(line)
         if not line.isspace():
-            yield _parsed(line.removeprefix(_BOM) if number == 1 else line, number)
+            yield from _parsed(line.removeprefix(_BOM) if number == 1 else line, number)
 
 
 def _safely(stream: BinaryIO, piece: Piece, issues: Issues) -> Iterator[bytes]:
@@ -70,18 +70,26 @@ def _all(stream: BinaryIO, piece: Piece, issues: Issues) -> bytes:
     return b"".join(_safely(stream, piece, issues))
 
 
-def _parsed(text: bytes, number: int) -> Found:
+def _parsed(text: bytes, number: int) -> tuple[Found, ...]:
+    """The resource of a line; the entries of a Bundle that stands on one line have its number."""
     try:
         content = _decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return number, None, "not valid JSON", ""
-    return _entry(content, number, "")
+        return ((number, None, "not valid JSON", ""),)
+    found = _entry(content, number, "")
+    if found[1] is None or found[1]["resourceType"] != "Bundle":
+        return (found,)
+    return tuple(_entry(item, number, url) for item, url in _entries(content, ""))
 
 
 def _entry(content: Any, number: int, url: str) -> Found:
     if content.__class__ is dict and content.get("resourceType").__class__ is str:
         return number, content, "", url
     return number, None, "no resourceType", url
+
+
+def _is_resource(line: bytes) -> bool:
+    return any(found[1] is not None for found in _parsed(line, 1))
 
 
 def _document(text: bytes) -> Iterator[Found]:
@@ -91,10 +99,10 @@ def _document(text: bytes) -> Iterator[Found]:
         content = _decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         lines = [line for line in text.splitlines() if not line.isspace() and line]
-        if len(lines) > 1 and _parsed(lines[0], 1)[1] is not None:  # NDJSON called .json
+        if len(lines) > 1 and _is_resource(lines[0]):  # NDJSON called .json
             for number, line in enumerate(text.split(b"\n"), start=1):
                 if line and not line.isspace():
-                    yield _parsed(line, number)
+                    yield from _parsed(line, number)
         else:
             yield 1, None, "not valid JSON", ""
         return

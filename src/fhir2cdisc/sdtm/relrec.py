@@ -28,10 +28,13 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class RecordRelation:
-    """Records of two datasets that are related one by one."""
+    """Records of two datasets that are related one by one.
+
+    The left record is known by its variable `left_by` and named by its --SEQ, which is unique.
+    """
 
     left: str
-    left_variable: str
+    left_by: str
     right: str
     right_variable: str
 
@@ -45,17 +48,24 @@ def relate(
 ) -> dict[str, Dataset]:
     """The RELREC dataset, or nothing if there is nothing to relate.
 
-    `pairs` has USUBJID, ``left`` and ``right``: the values of the two variables of `records`.
-    Pairs without a record on one of the sides are left out.
+    `pairs` has USUBJID, ``left`` (the value of `left_by`) and ``right`` (the value of the right
+    variable). Pairs without a record on one of the sides are left out.
     """
     frames = {name: dataset.frame for name, dataset in datasets.items()}
-    for side in ("left", "right"):
-        domain, variable = getattr(records, side), getattr(records, f"{side}_variable")
-        if not _holds(frames, domain, variable):
-            pairs = pairs.iloc[:0]
-            continue
-        known = frames[domain][["USUBJID", variable]].dropna().drop_duplicates()
-        pairs = pairs.merge(known.rename(columns={variable: side}), on=["USUBJID", side])
+    if _holds(frames, records.left, records.left_by) and _holds(
+        frames, records.right, records.right_variable
+    ):
+        sequence = f"{records.left}SEQ"
+        left = frames[records.left][["USUBJID", records.left_by, sequence]].dropna()
+        right = frames[records.right][["USUBJID", records.right_variable]].dropna()
+        pairs = pairs.merge(left.rename(columns={records.left_by: "left"}), on=["USUBJID", "left"])
+        pairs = pairs.merge(
+            right.drop_duplicates().rename(columns={records.right_variable: "right"}),
+            on=["USUBJID", "right"],
+        )
+        pairs = pairs.assign(left=pairs[sequence])
+    else:
+        pairs = pairs.iloc[:0]
     frame = pd.concat(
         [related_datasets(relations, frames, study), _related_records(records, pairs, study)],
         ignore_index=True,
@@ -112,14 +122,14 @@ def _related_records(relation: RecordRelation, pairs: pd.DataFrame, study: str) 
                 "RDOMAIN": domain,
                 "USUBJID": pairs["USUBJID"],
                 "IDVAR": variable,
-                "IDVARVAL": pairs[side],
+                "IDVARVAL": values,
                 "RELTYPE": pd.Series(pd.NA, index=pairs.index, dtype="str"),
                 "RELID": relid,
             }
         )
-        for side, domain, variable in (
-            ("left", relation.left, relation.left_variable),
-            ("right", relation.right, relation.right_variable),
+        for domain, variable, values in (
+            (relation.left, f"{relation.left}SEQ", pairs["left"].astype("int64").astype("str")),
+            (relation.right, relation.right_variable, pairs["right"]),
         )
     ]
     frame = pd.concat(sides, ignore_index=True).drop_duplicates()

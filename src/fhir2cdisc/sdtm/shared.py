@@ -113,7 +113,9 @@ class LastBeforeExposure(_Derived):
         first = to_date(_of_subject(table, context, "RFXSTDTC"))
         before = table.loc[table[self.result].notna() & day.notna() & (day <= first)]
         keys = ["USUBJID", *self.by]
-        order = before.assign(day=day).sort_values([*keys, "day", self.date], kind="stable")
+        order = before.assign(day=day[before.index]).sort_values(
+            [*keys, "day", self.date], kind="stable"
+        )
         # Records of the same day that differ in the test's other attributes share the flag.
         last = order.groupby(keys, sort=False, dropna=False)["day"].transform("max")
         flag = pd.Series(pd.NA, index=table.index, dtype="str")

@@ -55,15 +55,15 @@ COLUMNS: Mapping[str, Column] = {
     ),
     "AVALC": described(
         "AVALC",
-        "TRG: B over sums of ADTR - CR if all targets are gone and nodes below 10 mm; PD if "
-        "CRIT2FL of SDIAM would be Y (also of the lesions assessed alone), or a target is there "
-        "again after an overall CR; PR if CRIT1FL is Y; else SD; NE if a target is missing and "
-        "there is no PD. NTRG: PD by the reader, CR if all are absent, NE if one is not "
-        "evaluated, else NON-CR/NON-PD. OVR: RECIST 1.1 tables 1 and 2. OVRNI, OVRIR: target "
-        "rules on the sum of the group alone. BOR: best of the candidates (ANL01FL and ANL02FL "
-        "of Y), SD and NON-CR/NON-PD from sd_min_days after STARTDT0; CBOR: CR and PR only if "
-        "confirmed confirm_days later (RECIST 1.1 table 3); MISSING without candidates. RSP, "
-        "CRSP: Y if there is a (confirmed) CR or PR. CB, CCB: Y if BOR, CBOR is CR, PR, SD or "
+        "TRG, from SDIAM of ADTR, in this order: CR if all targets are gone and nodes normal; PD "
+        "if the criterion CRIT2 is met, or a target is there again after an overall CR; PR if "
+        "CRIT1FL is Y; else SD. With targets missing: PD if the others alone meet CRIT2 and are "
+        "more than normal nodes, else NE. NTRG: PD by the reader, CR if all are absent, NE if one "
+        "is not evaluated, else NON-CR/NON-PD. OVR: RECIST 1.1 tables 1 and 2. OVRNI, OVRIR: "
+        "target rules on the sum of the group alone. BOR: best of the candidates (ANL01FL and "
+        "ANL02FL of Y), SD and NON-CR/NON-PD from sd_min_days after STARTDT0; CBOR: CR and PR "
+        "only if confirmed confirm_days later (RECIST 1.1 table 3); MISSING without candidates. "
+        "RSP, CRSP: Y if there is a (confirmed) CR or PR. CB, CCB: Y if BOR, CBOR is CR, PR, SD or "
         "NON-CR/NON-PD. ARR, ACR: from BORNI. ABSANY: Y if CRIT1FL of LSPCHGB in ADLES is Y for "
         "any, NRCPT: if LSCTRL is Y for all non-irradiated targets",
     ),
