@@ -295,7 +295,7 @@ def test_lesion(case: dict[str, str]) -> None:
 @needs_reference
 def test_last_and_landmark_response_of_each_lesion() -> None:
     data = nrcr_data()
-    found = evaluation.evaluate(data, Study(), Issues(), ())
+    found = evaluation.evaluate(data, Study(), Issues())
     whole = evaluation.evaluate_lesions(found, Study()).lesions
     keys = found.found.loc[whole["lesion"], ["USUBJID", "LESID"]].agg(" ".join, axis=1).tolist()
     rows = {f"{r['PATIENT']} {r['LESION']}": r for r in read("nrcr_cases.csv")}

@@ -72,9 +72,8 @@ def evaluate(
     data: Mapping[str, pd.DataFrame],
     study: Study,
     issues: Issues,
-    wanted: tuple[tuple[str, str], ...] = SUMS,
 ) -> Evaluation:
-    """Lesions, assessments, sums and responses of all subjects."""
+    """Lesions, assessments, sums and responses of all subjects, for ADTR, ADLES and ADRS."""
     adsl = data["ADSL"]
     found = lesion.lesions(data, study, issues)
     assessed = lesion.assessments(data, found, study, issues, lesion.baseline_limit(adsl))
@@ -84,7 +83,7 @@ def evaluate(
     )
     bounds = timing(adsl)
     all_sums, responses = {}, {}
-    for group, measure in wanted:
+    for group, measure in SUMS:
         total = sums.sums(found, assessed, grid, group, measure)
         segment = total["subject"].to_numpy(dtype=np.int64)
         total["nadir"] = response.nadir(total, segment)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from fhir2cdisc.core.column import Context, Terms
 from fhir2cdisc.core.dataset import TRACE_COLUMNS, Dataset
-from fhir2cdisc.core.derivation import Derivation, Derived
+from fhir2cdisc.core.derivation import Derivation, Derived, Prepare
 from fhir2cdisc.core.issue import Issues
 
 
@@ -23,14 +23,18 @@ def derive_datasets(
     """The analysis datasets that the given SDTM frames support, by name, in order."""
     frames = dict(sdtm)
     out: dict[str, Dataset] = {}
+    prepared: dict[Prepare, Any] = {}
     for derivation in derivations:
         absent = [name for name in derivation.needs if name not in frames]
         if absent:
             issues.add("AD0001", f"{derivation.name} needs {', '.join(absent)}")
             continue
-        dataset = _build(
-            derivation, derivation.derive(frames, study, issues), frames, terms, issues
-        )
+        given: tuple[Any, ...] = (frames, study, issues)
+        if derivation.prepare is not None:
+            if derivation.prepare not in prepared:
+                prepared[derivation.prepare] = derivation.prepare(*given)
+            given = (*given, prepared[derivation.prepare])
+        dataset = _build(derivation, derivation.derive(*given), frames, terms, issues)
         out[derivation.name] = dataset
         frames[derivation.name] = dataset.frame
     return out

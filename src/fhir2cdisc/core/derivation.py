@@ -24,14 +24,18 @@ class Derived(NamedTuple):
     parents: pd.DataFrame
 
 
-Derive = Callable[[Mapping[str, pd.DataFrame], Any, Issues], Derived]
+Frames = Mapping[str, pd.DataFrame]
+Derive = Callable[[Frames, Any, Issues], Derived] | Callable[[Frames, Any, Issues, Any], Derived]
+Prepare = Callable[[Frames, Any, Issues], Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Derivation:
     """One analysis dataset: what it needs, how it is derived, and what each variable is.
 
-    `derive(data, study, issues)` gets every SDTM and ADaM frame made so far by name. `needs` are
+    `derive(data, study, issues)` gets every SDTM and ADaM frame made so far by name; with
+    `prepare`, also what that function gave: it runs once, before the first derivation that names
+    it, and its result must not be changed. `needs` are
     datasets without which there is nothing to derive; a missing one is an issue and the dataset
     is left out. `columns` are the variables in their order, in the language of `core.column`:
     `predecessor`, `described`, or any verb over variables further up. `labels` has a label for
@@ -45,3 +49,4 @@ class Derivation:
     derive: Derive
     columns: Mapping[str, Column]
     labels: Mapping[str, str]
+    prepare: Prepare | None = None

@@ -122,14 +122,14 @@ _LABELS = {
 def derive(
     data: Mapping[str, pd.DataFrame],
     study: Study,
-    issues: Issues,  # noqa: ARG001 - ADTR has told what is wrong with the same data
+    issues: Issues,  # noqa: ARG001 - told where the evaluation is made
+    found: Evaluation,
 ) -> Derived:
     """One record per subject, target lesion, parameter and, where it has one, assessment.
 
     References:
         RECIST 1.1 (Eisenhauer 2009), section 4.3.1, applied to single lesions.
     """
-    found = evaluation.evaluate(data, study, Issues(), ())
     single = evaluation.evaluate_lesions(found, study)
     parts = [
         _at_visits(found, single, study, _LSDIAM, single.visits["sum"].notna().to_numpy()),
@@ -348,6 +348,7 @@ ADLES = Derivation(
     label="Lesion Response Analysis Dataset",
     keys=("STUDYID", "USUBJID", "LESID", "PARAMCD", "ADT", "TRLNKGRP"),
     needs=("ADSL", "TU", "TR"),
+    prepare=evaluation.evaluate,
     derive=derive,
     columns=COLUMNS,
     labels=verbs.labels(COLUMNS, _LABELS),

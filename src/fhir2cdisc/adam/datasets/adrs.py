@@ -92,7 +92,8 @@ _OF_READER = ("PD", "RSP", "CRSP", "CCB", "BOR", "CBOR")
 def derive(
     data: Mapping[str, pd.DataFrame],
     study: Study,
-    issues: Issues,  # noqa: ARG001 - ADTR has told what is wrong with the same data
+    issues: Issues,  # noqa: ARG001 - told where the evaluation is made
+    found: Evaluation,
 ) -> Derived:
     """Responses at assessments, and one record per subject for each best response and event.
 
@@ -100,7 +101,6 @@ def derive(
         RECIST 1.1 (Eisenhauer 2009), sections 4.3 to 4.6; ADaMIG v1.3, section 3.3.
     """
     adsl = data["ADSL"]
-    found = evaluation.evaluate(data, study, Issues(), (ALL, NONIRRAD, IRRAD, VOLUME))
     reader = collected.read_responses(data, study, found.timing.subjects)
     first = len(found.assessed.visits)
     measured = first > 0 or reader.empty
@@ -334,6 +334,7 @@ ADRS = Derivation(
     label="Disease Response Analysis Dataset",
     keys=("STUDYID", "USUBJID", "PARAMCD", "ADT", "RSLNKGRP", "ASEQ"),
     needs=("ADSL",),
+    prepare=evaluation.evaluate,
     derive=derive,
     columns=COLUMNS,
     labels=verbs.labels(

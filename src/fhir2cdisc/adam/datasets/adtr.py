@@ -103,13 +103,14 @@ COLUMNS: Mapping[str, Column] = {
 }
 
 
-def derive(data: Mapping[str, pd.DataFrame], study: Study, issues: Issues) -> Derived:
+def derive(
+    data: Mapping[str, pd.DataFrame], study: Study, issues: Issues, found: Evaluation
+) -> Derived:
     """One record per subject, assessment and sum that has a target lesion.
 
     References:
         RECIST 1.1 (Eisenhauer 2009), sections 4.3.1 and 4.3.2; ADaMIG v1.3, section 3.3.4.
     """
-    found = evaluation.evaluate(data, study, issues)
     _check(found, data["ADSL"], study, issues)
     lists = _Lists()
     parts = [_records(found, number, study, lists) for number in range(len(_CODES))]
@@ -353,6 +354,7 @@ ADTR = Derivation(
     label="Tumor Results Analysis Dataset",
     keys=("STUDYID", "USUBJID", "PARAMCD", "ADT", "TRLNKGRP"),
     needs=("ADSL", "TU", "TR"),
+    prepare=evaluation.evaluate,
     derive=derive,
     columns=COLUMNS,
     labels=verbs.labels(COLUMNS, {"TRLNKGRP": "Link Group"}),
