@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fhir2cdisc.core import dates
-from fhir2cdisc.core.column import Context, iso8601, path
+from fhir2cdisc.core.column import Context
 from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.core.verbs import iso8601, path
 from fhir2cdisc.terminology.terms import Terminology
 
 

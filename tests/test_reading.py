@@ -60,7 +60,7 @@ PLAN = ReadingPlan(
             reason="not asked for",
         ),
     ),
-    identity={"Procedure": "identifier.where(use = 'official').value.first()"},
+    identity={"Procedure": ("identifier.where(use = 'official').value.first()",)},
     set_aside={Rows("Observation", of=(Coded("code", "trend"),)): "not a RECIST response"},
     modifier_extensions=frozenset({"urn:harmless"}),
 )

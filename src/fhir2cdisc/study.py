@@ -15,9 +15,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fhir2cdisc.core.column import Column, const, first_of, path, recode, var
+from fhir2cdisc.core.column import Column
 from fhir2cdisc.core.mapping import DomainMapping
 from fhir2cdisc.core.path import compile_paths
+from fhir2cdisc.core.verbs import const, first_of, path, recode, var
 from fhir2cdisc.errors import PathError, StudyError
 from fhir2cdisc.sdtm import standard
 

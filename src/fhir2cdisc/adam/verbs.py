@@ -15,9 +15,10 @@ import pandas as pd
 
 from fhir2cdisc.adam import standard
 from fhir2cdisc.core import dates
-from fhir2cdisc.core.column import Column, described, predecessor
+from fhir2cdisc.core.column import Column
 from fhir2cdisc.core.derivation import Derived
 from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.core.verbs import described, predecessor
 from fhir2cdisc.errors import DeclarationError
 
 Array = npt.NDArray[Any]

@@ -230,7 +230,7 @@ class FlatReader:
             kind: [gate for gate in plan.gates if gate.resource in {kind, "*"}] for kind in by_type
         }
         self.gated = {k: [compile_nodes(g.path) for g in gates] for k, gates in self.gates.items()}
-        self.identity = {kind: compile_paths([path]) for kind, path in plan.identity.items()}
+        self.identity = {kind: compile_paths(paths) for kind, paths in plan.identity.items()}
 
     def read(self, entries: Iterable[Entry], file: str, issues: Issues) -> Part:
         """Read the entries of one file (or piece of it); `file` is how messages name it.
@@ -274,7 +274,8 @@ class FlatReader:
         try:
             status, reason = self._take(resource, kind, name, number, issues)
             if status == "" and (identity := self.identity.get(kind)):
-                official = identity(resource, _ignore)[0]
+                parts = identity(resource, _ignore)
+                official = "|".join(part or "" for part in parts) if parts[0] else None
         except _SHAPE:
             status, reason = Status.QUARANTINED, "misshapen"
             # Few resources are so wrong; the model is asked only about them.

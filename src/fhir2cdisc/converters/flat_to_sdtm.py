@@ -16,12 +16,13 @@ import numpy as np
 import pandas as pd
 
 from fhir2cdisc.converters.fhir_to_flat import Flats
-from fhir2cdisc.core.column import Column, Context, Origin, Terms, const, var
+from fhir2cdisc.core.column import Column, Context, Origin, Terms
 from fhir2cdisc.core.dataset import TRACE_COLUMNS, Dataset
 from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.core.ledger import LEDGER_COLUMNS, Status
 from fhir2cdisc.core.mapping import DomainMapping, Subjects
 from fhir2cdisc.core.text import is_char, to_ascii
+from fhir2cdisc.core.verbs import const, var
 from fhir2cdisc.sdtm import shared, standard
 from fhir2cdisc.sdtm.supp import split_long_text, supplemental_qualifiers
 
@@ -126,6 +127,11 @@ def _evaluate(
     conversion: Conversion, mapping: DomainMapping, flat: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The records of one mapping, and their sources (row, r: row of the ledger)."""
+    columns = {**shared.identifiers(mapping.domain, conversion.study), **mapping.columns}
+    names = ["%key", "%r", "USUBJID", *columns, *_qualifier_columns(mapping)]
+    if flat.empty:
+        empty = pd.DataFrame({name: pd.Series(dtype="str") for name in names})
+        return empty, pd.DataFrame({"row": [], "r": [], "own": []}, dtype="int64")
     context = conversion.context(mapping.domain)
     table = flat.copy()
     subject = mapping.subject.evaluate(table, context)
@@ -141,7 +147,6 @@ def _evaluate(
         here.report("FH0005", mapping.rows.resource, table, lost & ~absent & new)
         conversion.without_subject.update(table.loc[lost, "%r"])
         table = table[~lost]
-    columns = {**shared.identifiers(mapping.domain, conversion.study), **mapping.columns}
     for name, column in {**columns, **_qualifier_columns(mapping)}.items():
         here = replace(context, where=f"{mapping.domain}.{name}")
         table[name] = column.evaluate(table, here)
@@ -156,7 +161,6 @@ def _evaluate(
         read = used[(used >= 0) & used.index.isin(table.index)]
         lines = {"row": position[read.index].to_numpy(), "r": read.to_numpy(), "own": False}
         sources.append(pd.DataFrame(lines))
-    names = ["%key", "%r", "USUBJID", *columns, *_qualifier_columns(mapping)]
     found = pd.concat(sources, ignore_index=True).drop_duplicates(["row", "r"])
     return table[names], found
 

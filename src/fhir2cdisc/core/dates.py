@@ -71,8 +71,15 @@ def age_in_years(birth: pd.Series, reference: pd.Series) -> pd.Series:
 
 
 def is_before(first: pd.Series, second: pd.Series) -> pd.Series:
-    """Y or N: is one complete date before another; missing if a date is partial or missing."""
-    early, late = to_date(first), to_date(second)
-    known = early.notna() & late.notna()
-    answer = (early < late).map({True: "Y", False: "N"}).astype("str")
-    return answer.where(known)
+    """Y or N: is one --DTC before another, to the day; missing if their precision does not tell.
+
+    Years decide where they differ, then months, then days: 2021 is before 2024-06-01.
+    """
+    early, late = first.str.slice(0, 10), second.str.slice(0, 10)
+    answer = pd.Series(pd.NA, index=first.index, dtype="str")
+    for length in (10, 7, 4):
+        known = (early.str.len() >= length) & (late.str.len() >= length)
+        one, other = early.str.slice(0, length), late.str.slice(0, length)
+        told = known & ((one != other) | (length == 10))
+        answer = answer.mask(told & (one < other), "Y").mask(told & (one >= other), "N")
+    return answer

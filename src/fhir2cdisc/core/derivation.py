@@ -37,7 +37,7 @@ class Derivation:
     `prepare`, also what that function gave: it runs once, before the first derivation that names
     it, and its result must not be changed. `needs` are
     datasets without which there is nothing to derive; a missing one is an issue and the dataset
-    is left out. `columns` are the variables in their order, in the language of `core.column`:
+    is left out. `columns` are the variables in their order, in the language of `core.verbs`:
     `predecessor`, `described`, or any verb over variables further up. `labels` has a label for
     each (at most 40 bytes).
     """

@@ -28,13 +28,14 @@ class ReadingPlan:
     """The flat tables to make, and which resources may enter them.
 
     `tables`: rows -> paths, in a fixed order. `gates` are tried in order. `identity`: resource
-    type -> path of the official business identifier by which records are one and the same.
+    type -> paths that together are the official business identifier of one record; the first says
+    whether there is one.
     `set_aside`: rows whose resources get the reason instead of a table.
     """
 
     tables: Mapping[Rows, tuple[str, ...]]
     gates: tuple[Gate, ...] = ()
-    identity: Mapping[str, str] = field(default_factory=dict)
+    identity: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     set_aside: Mapping[Rows, str] = field(default_factory=dict)
     modifier_extensions: frozenset[str] = frozenset()
 

@@ -9,9 +9,9 @@ References:
 
 from __future__ import annotations
 
-from fhir2cdisc.core.column import (
-    Column,
-    Origin,
+from fhir2cdisc.core.column import Column, Origin
+from fhir2cdisc.core.mapping import DomainMapping
+from fhir2cdisc.core.verbs import (
     concept,
     const,
     first_of,
@@ -25,7 +25,6 @@ from fhir2cdisc.core.column import (
     var,
     when,
 )
-from fhir2cdisc.core.mapping import DomainMapping
 from fhir2cdisc.mappings.sources import (
     ADVERSE_EVENT,
     AE_BACKPORT,
@@ -190,7 +189,7 @@ AE = (
                 "ACN",
                 quiet=True,
             ),
-            "AEOUT": recode(first_of(concept("outcome"), concept("outcome.first()")), "OUT"),
+            "AEOUT": recode(concept("outcome.first()"), "OUT"),
             "AESTDTC": iso8601(
                 first_of(
                     path("date"),

@@ -9,9 +9,11 @@ References:
 
 from __future__ import annotations
 
-from fhir2cdisc.core.column import (
-    Column,
-    Origin,
+from fhir2cdisc.core.column import Column, Origin
+from fhir2cdisc.core.dates import is_before
+from fhir2cdisc.core.mapping import DomainMapping
+from fhir2cdisc.core.rows import Rows
+from fhir2cdisc.core.verbs import (
     apply,
     concept,
     const,
@@ -28,9 +30,6 @@ from fhir2cdisc.core.column import (
     var,
     when,
 )
-from fhir2cdisc.core.dates import is_before
-from fhir2cdisc.core.mapping import DomainMapping
-from fhir2cdisc.core.rows import Rows
 from fhir2cdisc.mappings.sources import (
     ADMINISTRATION,
     MCODE,

@@ -9,8 +9,10 @@ References:
 
 from __future__ import annotations
 
-from fhir2cdisc.core.column import (
-    Origin,
+from fhir2cdisc.core.column import Origin
+from fhir2cdisc.core.dates import age_in_years
+from fhir2cdisc.core.mapping import DomainMapping, Subjects
+from fhir2cdisc.core.verbs import (
     apply,
     concept,
     const,
@@ -26,8 +28,6 @@ from fhir2cdisc.core.column import (
     var,
     when,
 )
-from fhir2cdisc.core.dates import age_in_years
-from fhir2cdisc.core.mapping import DomainMapping, Subjects
 from fhir2cdisc.mappings.sources import (
     CONSENT,
     PATIENT,

@@ -6,9 +6,10 @@ References:
 
 from __future__ import annotations
 
-from fhir2cdisc.core.column import (
-    Column,
-    Origin,
+from fhir2cdisc.core.column import Column, Origin
+from fhir2cdisc.core.mapping import DomainMapping
+from fhir2cdisc.core.rows import Rows
+from fhir2cdisc.core.verbs import (
     concept,
     const,
     first_of,
@@ -20,8 +21,6 @@ from fhir2cdisc.core.column import (
     var,
     when,
 )
-from fhir2cdisc.core.mapping import DomainMapping
-from fhir2cdisc.core.rows import Rows
 from fhir2cdisc.mappings.sources import CONSENT, OWN, RESEARCH_SUBJECT
 
 KEYS = ("USUBJID", "DSSTDTC", "DSCAT", "DSDECOD")

@@ -8,9 +8,11 @@ References:
 
 from __future__ import annotations
 
-from fhir2cdisc.core.column import (
-    Column,
-    Origin,
+from fhir2cdisc.core.column import Column, Origin
+from fhir2cdisc.core.linkage import TreatmentRows
+from fhir2cdisc.core.mapping import DomainMapping
+from fhir2cdisc.core.rows import Rows
+from fhir2cdisc.core.verbs import (
     concept,
     const,
     first_of,
@@ -25,16 +27,13 @@ from fhir2cdisc.core.column import (
     var,
     when,
 )
-from fhir2cdisc.core.linkage import TreatmentRows
-from fhir2cdisc.core.mapping import DomainMapping
-from fhir2cdisc.core.rows import Rows
 from fhir2cdisc.mappings.sources import (
     ADMINISTRATION,
     IN_STUDY,
     MEDICATION_GIVEN,
     RT_COURSE,
     RT_SITE,
-    of_resource,
+    given,
     site_location,
     site_side,
     subject,
@@ -62,8 +61,8 @@ def _radiotherapy(rows: Rows, dose: dict[str, Column]) -> DomainMapping:
             **dose,
             "EXLOC": site_location(rows),
             "EXLAT": site_side(rows),
-            "EXSTDTC": iso8601(path(of_resource("performedPeriod.start", rows))),
-            "EXENDTC": iso8601(path(of_resource("performedPeriod.end", rows))),
+            "EXSTDTC": iso8601(given(rows, "start")),
+            "EXENDTC": iso8601(given(rows, "end")),
         },
     )
 

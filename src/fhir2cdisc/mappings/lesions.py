@@ -7,9 +7,10 @@ to review and never decides.
 
 from __future__ import annotations
 
-from fhir2cdisc.core.column import Column, apply, concept, first_of, nothing, path, recode
+from fhir2cdisc.core.column import Column
 from fhir2cdisc.core.linkage import Evidence, Registry, Relation, SiteRows
 from fhir2cdisc.core.rows import Rows
+from fhir2cdisc.core.verbs import apply, concept, first_of, nothing, path, recode
 from fhir2cdisc.mappings.sources import (
     BODY,
     BODY_IDENTIFIER,
@@ -25,6 +26,7 @@ from fhir2cdisc.mappings.sources import (
     SIZE,
     STATUS_FOCUS,
     STATUS_VOLUME,
+    given,
     lesion,
     of_resource,
 )
@@ -101,7 +103,7 @@ def _site_rows(rows: Rows, volume: Column, dose: Column, skip: Column) -> SiteRo
     return SiteRows(
         rows=rows,
         subject=path(of_resource("subject.getReferenceKey()", rows)),
-        start=path(of_resource("performedPeriod.start", rows)),
+        start=given(rows, "start"),
         # The extension of FHIR core marks what was done for the study.
         marked=path(of_resource(IN_STUDY, rows)),
         volume=volume,

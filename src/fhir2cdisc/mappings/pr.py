@@ -6,9 +6,10 @@ References:
 
 from __future__ import annotations
 
-from fhir2cdisc.core.column import (
-    Column,
-    Origin,
+from fhir2cdisc.core.column import Column, Origin
+from fhir2cdisc.core.mapping import DomainMapping
+from fhir2cdisc.core.rows import Rows
+from fhir2cdisc.core.verbs import (
     apply,
     concept,
     const,
@@ -24,13 +25,12 @@ from fhir2cdisc.core.column import (
     var,
     when,
 )
-from fhir2cdisc.core.mapping import DomainMapping
-from fhir2cdisc.core.rows import Rows
 from fhir2cdisc.mappings.sources import (
     MCODE,
     PROCEDURE,
     RT_COURSE,
     RT_SITE,
+    given,
     of_resource,
     site_location,
     site_side,
@@ -108,8 +108,8 @@ def _radiotherapy(rows: Rows, dose: dict[str, Column], fractions: Column | None)
             "PRLOC": site_location(rows),
             "PRLAT": site_side(rows),
             "PRINDC": text_of(concept(of_resource("reasonCode.first()", rows))),
-            "PRSTDTC": iso8601(path(of_resource("performedPeriod.start", rows))),
-            "PRENDTC": iso8601(path(of_resource("performedPeriod.end", rows))),
+            "PRSTDTC": iso8601(given(rows, "start")),
+            "PRENDTC": iso8601(given(rows, "end")),
         },
         qualifiers=qualifiers,
     )
@@ -140,15 +140,8 @@ PR = (
             ),
             "PRLOC": recode(concept("bodySite.first()"), "LOC", keep=True),
             "PRLAT": recode(concept("bodySite.first()"), "LAT", quiet=True),
-            "PRSTDTC": iso8601(
-                first_of(
-                    path("performedPeriod.start"),
-                    path("performedDateTime"),
-                    path("occurrencePeriod.start"),
-                    path("occurrenceDateTime"),
-                )
-            ),
-            "PRENDTC": iso8601(first_of(path("performedPeriod.end"), path("occurrencePeriod.end"))),
+            "PRSTDTC": iso8601(given(PROCEDURE, "start")),
+            "PRENDTC": iso8601(given(PROCEDURE, "end")),
         },
     ),
 )

@@ -6,19 +6,9 @@ that several domains read in the same way.
 
 from __future__ import annotations
 
-from fhir2cdisc.core.column import (
-    Column,
-    Origin,
-    apply,
-    concept,
-    const,
-    first_of,
-    join,
-    path,
-    recode,
-    upper,
-)
+from fhir2cdisc.core.column import Column, Origin
 from fhir2cdisc.core.rows import Coded, Profile, Rows
+from fhir2cdisc.core.verbs import apply, concept, const, first_of, join, path, recode, upper
 
 CORE = "http://hl7.org/fhir/StructureDefinition"
 MCODE = "http://hl7.org/fhir/us/mcode/StructureDefinition"
@@ -245,3 +235,11 @@ SET_ASIDE: dict[Rows, str] = {
     RT_PART: "part of a course",
     DISEASE_TREND: "not a RECIST response",
 }
+
+
+def given(rows: Rows, end: str) -> Column:
+    """When a Procedure began (`start`) or ended (`end`): a period, or one date; R4 and R5 names."""
+    places = [f"performedPeriod.{end}", f"occurrencePeriod.{end}"]
+    if end == "start":
+        places += ["performedDateTime", "occurrenceDateTime"]
+    return first_of(*(path(of_resource(place, rows)) for place in places))

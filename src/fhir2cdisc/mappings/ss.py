@@ -6,8 +6,9 @@ References:
 
 from __future__ import annotations
 
-from fhir2cdisc.core.column import Origin, concept, const, iso8601, recode, var
+from fhir2cdisc.core.column import Origin
 from fhir2cdisc.core.mapping import DomainMapping
+from fhir2cdisc.core.verbs import concept, const, iso8601, recode, var
 from fhir2cdisc.mappings.sources import (
     VITAL_STATUS,
     observed,

@@ -45,4 +45,11 @@ GATES = (
 MODIFIER_EXTENSIONS = frozenset({f"{AE_BACKPORT}/status"})
 
 # Several resources with one official identifier are states of one record.
-IDENTITY = {"Procedure": "identifier.where(use = 'official').value.first()"}
+# Its value, whose system, whose subject: the same number may be given twice elsewhere.
+IDENTITY = {
+    "Procedure": (
+        "identifier.where(use = 'official').value.first()",
+        "identifier.where(use = 'official').system.first()",
+        "subject.reference",
+    )
+}

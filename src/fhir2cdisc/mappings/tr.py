@@ -8,9 +8,10 @@ References:
 
 from __future__ import annotations
 
-from fhir2cdisc.core.column import (
-    Column,
-    Origin,
+from fhir2cdisc.core.column import Column, Origin
+from fhir2cdisc.core.mapping import DomainMapping
+from fhir2cdisc.core.rows import Rows
+from fhir2cdisc.core.verbs import (
     concept,
     const,
     first_of,
@@ -27,8 +28,6 @@ from fhir2cdisc.core.column import (
     var,
     when,
 )
-from fhir2cdisc.core.mapping import DomainMapping
-from fhir2cdisc.core.rows import Rows
 from fhir2cdisc.mappings.sources import (
     BODY,
     DIAMETER,

@@ -8,21 +8,10 @@ References:
 
 from __future__ import annotations
 
-from fhir2cdisc.core.column import (
-    Column,
-    Origin,
-    concept,
-    const,
-    first_of,
-    iso8601,
-    join,
-    path,
-    recode,
-    var,
-    when,
-)
+from fhir2cdisc.core.column import Column, Origin
 from fhir2cdisc.core.mapping import DomainMapping
 from fhir2cdisc.core.rows import Rows
+from fhir2cdisc.core.verbs import concept, const, first_of, iso8601, join, path, recode, var, when
 from fhir2cdisc.mappings.sources import (
     BODY,
     LESION_ID_BY_EXTENSION,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fhir2cdisc.core.column import described
 from fhir2cdisc.core.dataset import Dataset, no_trace
+from fhir2cdisc.core.verbs import described
 from fhir2cdisc.sdtm import standard
 
 COLUMNS = ("STUDYID", "RDOMAIN", "USUBJID", "IDVAR", "IDVARVAL", "RELTYPE", "RELID")

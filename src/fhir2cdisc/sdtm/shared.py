@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from fhir2cdisc.core.column import Column, Context, Origin, const
+from fhir2cdisc.core.column import Column, Context, Origin
 from fhir2cdisc.core.dates import study_day, to_date
+from fhir2cdisc.core.verbs import const
 from fhir2cdisc.sdtm import standard
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from fhir2cdisc.core.column import Column, Origin, described
+from fhir2cdisc.core.column import Column, Origin
 from fhir2cdisc.core.text import MAX_BYTES, is_char
+from fhir2cdisc.core.verbs import described
 from fhir2cdisc.sdtm import standard
 
 

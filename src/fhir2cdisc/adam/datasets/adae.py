@@ -10,9 +10,10 @@ import pandas as pd
 from fhir2cdisc.adam import verbs
 from fhir2cdisc.adam.imputation import impute_end, impute_start
 from fhir2cdisc.adam.verbs import Bools
-from fhir2cdisc.core.column import Column, described, predecessor
+from fhir2cdisc.core.column import Column
 from fhir2cdisc.core.derivation import Derivation, Derived
 from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.core.verbs import described, predecessor
 from fhir2cdisc.study import Study
 
 _FROM_ADSL = ("STUDYID", "USUBJID", "SUBJID", "SITEID", "AGE", "SEX", "TRT01P", "TRT01A",

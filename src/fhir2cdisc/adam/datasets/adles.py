@@ -11,9 +11,10 @@ from fhir2cdisc.adam import evaluation, radiotherapy, response, verbs
 from fhir2cdisc.adam.evaluation import Evaluation, LesionResponses
 from fhir2cdisc.adam.lesion import MICRONS
 from fhir2cdisc.adam.verbs import Bools, Ints
-from fhir2cdisc.core.column import Column, described
+from fhir2cdisc.core.column import Column
 from fhir2cdisc.core.derivation import Derivation, Derived
 from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.core.verbs import described
 from fhir2cdisc.study import Study
 
 # In the order of PARAMCD, which is the order of the records.

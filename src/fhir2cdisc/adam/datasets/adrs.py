@@ -11,9 +11,10 @@ from fhir2cdisc.adam import collected, evaluation, response_records, verbs
 from fhir2cdisc.adam.evaluation import ALL, IRRAD, NONIRRAD, VOLUME, Evaluation
 from fhir2cdisc.adam.response_records import CODES, NUMBER, PARAMETERS, Source
 from fhir2cdisc.adam.verbs import Ints
-from fhir2cdisc.core.column import Column, described
+from fhir2cdisc.core.column import Column
 from fhir2cdisc.core.derivation import Derivation, Derived
 from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.core.verbs import described
 from fhir2cdisc.study import Study
 
 COLUMNS: Mapping[str, Column] = {

@@ -10,9 +10,10 @@ import pandas as pd
 from fhir2cdisc.adam import lesion, subject, sums, verbs
 from fhir2cdisc.adam.imputation import add_months
 from fhir2cdisc.adam.subject import flag
-from fhir2cdisc.core.column import Column, described, predecessor
+from fhir2cdisc.core.column import Column
 from fhir2cdisc.core.derivation import Derivation, Derived
 from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.core.verbs import described, predecessor
 from fhir2cdisc.study import Study
 
 _FROM_DM = ("STUDYID", "USUBJID", "SUBJID", "SITEID", "COUNTRY", "AGE", "AGEU", "SEX", "RACE",

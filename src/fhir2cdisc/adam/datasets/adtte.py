@@ -11,9 +11,10 @@ from fhir2cdisc.adam import verbs
 from fhir2cdisc.adam.parameters.os import OS
 from fhir2cdisc.adam.parameters.pfs import PFS
 from fhir2cdisc.adam.tte import TimeToEvent, derive_time_to_event
-from fhir2cdisc.core.column import Column, described
+from fhir2cdisc.core.column import Column
 from fhir2cdisc.core.derivation import Derivation, Derived
 from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.core.verbs import described
 from fhir2cdisc.study import Study
 
 PARAMETERS: tuple[TimeToEvent, ...] = (PFS, OS)
