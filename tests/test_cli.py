@@ -163,3 +163,68 @@ print(sorted({"pandas", "numpy", "pyarrow", "pydantic", "fhir"} & set(sys.module
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_what_an_earlier_run_did_not_write_is_never_deleted(patients: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run("convert", patients, "--out", out).exit_code == 0
+    (out / "mine.txt").write_text("mine")
+    result = run("convert", patients, "--out", out)
+    assert result.exit_code == 2
+    assert "holds files that are not of an earlier run" in result.stderr
+    assert (out / "mine.txt").read_text() == "mine"
+
+
+def test_a_folder_that_holds_the_source_is_refused(patients: Path, tmp_path: Path) -> None:
+    for out in (tmp_path, patients.parent / "." / ".." / tmp_path.name):
+        result = run("convert", patients, "--out", out)
+        assert result.exit_code == 2
+        assert "holds the source" in result.stderr
+    assert patients.read_text() == PATIENT
+
+
+def test_the_folder_one_is_in_is_refused(
+    patients: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    assert run("convert", patients, "--out", out).exit_code == 0
+    monkeypatch.chdir(out)
+    assert run("convert", patients, "--out", ".").exit_code == 2
+    assert (out / "run.json").exists()
+
+
+def test_results_below_the_source_are_not_read_again(patients: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    patients.rename(source / "Patient.ndjson")
+    for _ in range(2):
+        assert run("convert", source, "--out", source / "out").exit_code == 0
+        ledger = (source / "out" / "ledger.csv").read_text().splitlines()
+        assert len(ledger) == 2
+
+
+def test_a_number_out_of_range_is_left_out_and_reported(patients: Path, tmp_path: Path) -> None:
+    dose = {
+        "resourceType": "MedicationAdministration",
+        "id": "m1",
+        "status": "completed",
+        "subject": {"reference": "Patient/p1"},
+        "medicationCodeableConcept": {"text": "X"},
+        "effectiveDateTime": "2024-01-01",
+        "dosage": {"dose": {"value": 1e80, "code": "mg"}},
+    }
+    file = tmp_path / "Dose.ndjson"
+    file.write_text(json.dumps(dose) + "\n")
+    assert run("convert", patients, file, "--out", tmp_path / "out").exit_code == 0
+    issues = (tmp_path / "out/issues.csv").read_text()
+    assert "SD0010,error" in issues
+    assert "MedicationAdministration/m1" in issues
+
+
+@pytest.mark.parametrize("entry", ["null", '"abc"', '{"resource": null}', "[1]"])
+def test_a_bundle_entry_that_is_none_is_accounted_for(entry: str, tmp_path: Path) -> None:
+    file = tmp_path / "b.json"
+    file.write_text(f'{{"resourceType": "Bundle", "entry": {entry}}}')
+    assert run("convert", file, "--out", tmp_path / "out").exit_code == 0
+    ledger = (tmp_path / "out/ledger.csv").read_text()
+    assert "quarantined,no resourceType" in ledger

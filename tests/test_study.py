@@ -57,6 +57,18 @@ REFUSED = {
         '[mapping.TU.columns]\nTUXYZ = { const = "1" }',
         "TU has no variable TUXYZ  @ mapping.TU.columns.TUXYZ",
     ),
+    "an identifier of the program": (
+        '[mapping.AE.columns]\nUSUBJID = { const = "X" }',
+        "USUBJID is made by the program  @ mapping.AE.columns.USUBJID",
+    ),
+    "a text for a number": (
+        '[mapping.AE.columns]\nAEPTCD = { const = "X" }',
+        "AEPTCD is a number, not a text",
+    ),
+    "a choice of nothing": (
+        "[mapping.AE.columns]\nAETERM = { first_of = [] }",
+        "first_of needs at least one column",
+    ),
     "no verb": (
         '[mapping.TU.columns]\nTULOC = { pth = "bodySite" }',
         "expected exactly one of path, const",

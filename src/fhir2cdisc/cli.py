@@ -77,7 +77,7 @@ def convert(  # noqa: PLR0917  # one parameter an option
     from fhir2cdisc.writers.package import check_out, write_package  # noqa: PLC0415
 
     start = time.perf_counter()
-    check_out(out)
+    check_out(out, sources)
     with _progress("Reading FHIR") as progress:
         package = pipeline.convert(sources, read_study(study), jobs, progress)
     write_package(package, out, formats)
@@ -102,7 +102,7 @@ def adam(
     from fhir2cdisc.writers.package import check_out, write_package  # noqa: PLC0415
 
     start = time.perf_counter()
-    check_out(out)
+    check_out(out, [sdtm_dir])
     package = pipeline.analyse(sdtm_dir, read_study(study))
     write_package(package, out, formats)
     _report(package, out, time.perf_counter() - start)
@@ -111,7 +111,7 @@ def adam(
 
 @main.command()
 @click.option("--subjects", type=click.IntRange(1), default=24, show_default=True)
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 @_out
 @click.option("--with-defects", is_flag=True, help="Add the bad input of the real world.")
 @_sentence

@@ -120,7 +120,7 @@ def analyse(folder: Path, study: Study) -> Package:
     if study.id == Study().id and "DM" in sdtm and len(sdtm["DM"]):
         study = study.named(str(sdtm["DM"]["STUDYID"].iloc[0]))
     adam, endpoints = derive(sdtm, study, terminology(study), issues)
-    files = sorted(path for path in folder.iterdir() if path.is_file())
+    files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
     return Package(
         study=study.id,
         sdtm={},
@@ -144,7 +144,7 @@ def derive(
 
 
 def run_record(
-    study: Study, files: Sequence[Path], datasets: Mapping[str, Dataset]
+    study: Study, files: Mapping[str, Path], datasets: Mapping[str, Dataset]
 ) -> dict[str, Any]:
     """Versions, hashes of the input, settings in force, counts: the same for the same run."""
     libraries = ("fhir.resources", "msgspec", "numpy", "pandas", "pyarrow", "scipy")
@@ -152,10 +152,7 @@ def run_record(
         "fhir2cdisc": __version__,
         "libraries": {name: version(name) for name in libraries},
         "standards": {"sdtmig": "3.4", "adamig": "1.3", "ct": "2025-03-28"},
-        "inputs": [
-            {"file": name, "sha256": digest}
-            for name, digest in sorted((path.name, hash_of(path)) for path in files)
-        ],
+        "inputs": [{"file": name, "sha256": hash_of(path)} for name, path in sorted(files.items())],
         "settings": study.settings(),
         "records": {name: len(dataset.frame) for name, dataset in sorted(datasets.items())},
     }

@@ -205,6 +205,10 @@ class Study(_Settings):
         columns: dict[str, Column] = {}
         for name, spec in self.mapping[domain].columns.items():
             where = f"mapping.{domain}.columns.{name}"
+            if name in {"STUDYID", "DOMAIN", "USUBJID", f"{domain}SEQ"}:
+                raise StudyError(f"study.toml: {name} is made by the program  @ {where}")
+            if name in known and standard.type_of(name, domain) == "Num" and "const" in spec:
+                raise StudyError(f"study.toml: {name} is a number, not a text  @ {where}")
             if name not in known:
                 raise StudyError(f"study.toml: {domain} has no variable {name}  @ {where}")
             columns[name] = read_column(spec, where)
@@ -254,6 +258,8 @@ def _recode(spec: Mapping[str, Any], where: str) -> Column:
 
 
 def _first_of(spec: Mapping[str, Any], where: str) -> Column:
+    if not spec["first_of"]:
+        raise StudyError(f"study.toml: first_of needs at least one column  @ {where}")
     return first_of(*(read_column(s, f"{where}.first_of") for s in spec["first_of"]))
 
 

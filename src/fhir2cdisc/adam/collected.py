@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fhir2cdisc.adam import response, verbs
+from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.study import Study
 
 # RSTESTCD -> what the PARAMCD of ADRS begins with.
@@ -20,7 +21,9 @@ TESTS = {
 }
 
 
-def read_responses(data: Mapping[str, pd.DataFrame], study: Study, adsl: pd.Index) -> pd.DataFrame:
+def read_responses(
+    data: Mapping[str, pd.DataFrame], study: Study, adsl: pd.Index, issues: Issues
+) -> pd.DataFrame:
     """The collected responses by RECIST 1.1, sorted by reader, test, subject and date.
 
     Columns ``subject`` (row in `adsl`), ``reader`` (INV for the study's evaluator and where none
@@ -36,6 +39,9 @@ def read_responses(data: Mapping[str, pd.DataFrame], study: Study, adsl: pd.Inde
     text = verbs.text(rs, "RSSTRESC").str.upper().str.strip()
     wanted = test.notna() & text.notna()
     wanted &= criteria.isna() | (criteria.str.upper() == study.response.criteria.upper())
+    verbs.report(
+        issues, "RS0014", "RS: another test, result or criteria", rs, ~wanted, "USUBJID", "RSSEQ"
+    )
     rs, test, text = rs[wanted], test[wanted], text[wanted]
     evaluator = verbs.text(rs, "RSEVAL")
     own = evaluator.isna() | (evaluator.str.upper() == study.response.evaluator.upper())

@@ -339,7 +339,8 @@ def _from_same(
 def _visits(rows: pd.DataFrame) -> tuple[pd.DataFrame, Ints]:
     """The assessments in order of time, and the position of each assessment number among them.
 
-    An assessment without any date follows the last dated one with a smaller VISITNUM.
+    An assessment without any date follows the last dated one with a smaller VISITNUM, or, without
+    VISITNUM, with a smaller number at the end of its name; without either it comes last.
     """
     groups = int(rows["group"].max()) + 1 if len(rows) else 0
     code = rows["group"].to_numpy()
@@ -355,11 +356,17 @@ def _visits(rows: pd.DataFrame) -> tuple[pd.DataFrame, Ints]:
     one = rows.loc[one.drop_duplicates("group").index]
     table = one[["USUBJID", "subject", "limit", "TRLNKGRP", "VISITNUM", "VISIT", "group"]]
     table = table.assign(first=first_scan[one["group"]], last=last_scan[one["group"]])
-    table = table.sort_values(["subject", "VISITNUM", "first", "TRLNKGRP"], ignore_index=True)
+    table["undated"] = table["first"] == verbs.NO_DAY
+    named = table["VISIT"].where(table["VISIT"].notna(), table["TRLNKGRP"])
+    at_end = named.str.extract(r"(\d+(?:\.\d+)?)\s*$", expand=False).astype("float64")
+    # Names may count weeks and VISITNUM visits: one subject's numbers are of one kind.
+    numbered = table["VISITNUM"].notna().groupby(table["subject"]).transform("any")
+    table["place"] = table["VISITNUM"].where(numbered, at_end)
+    order = ["subject", "place", "undated", "first", "TRLNKGRP"]
+    table = table.sort_values(order, ignore_index=True)
     dated_first = table["first"].where(table["first"] != verbs.NO_DAY).astype("float64")
     table["order"] = dated_first.fillna(dated_first.groupby(table["subject"]).ffill())
     table["order"] = table["order"].fillna(-np.inf)
-    table["undated"] = table["first"] == verbs.NO_DAY
     table = table.sort_values(
         ["subject", "order", "undated", "last", "VISITNUM", "TRLNKGRP"], ignore_index=True
     )
@@ -374,12 +381,12 @@ def _visits(rows: pd.DataFrame) -> tuple[pd.DataFrame, Ints]:
     position[table["group"].to_numpy()] = np.arange(len(table))
     # A letter of its own, so that no made name meets a given one.
     letter = "U" if table["TRLNKGRP"].notna().any() else "A"
-    numbered = letter + (table.groupby("subject").cumcount() + 1).astype("str")
+    made = letter + (table.groupby("subject").cumcount() + 1).astype("str")
     visits = pd.DataFrame(
         {
             "USUBJID": table["USUBJID"],
             "subject": subject,
-            "TRLNKGRP": table["TRLNKGRP"].fillna(numbered),
+            "TRLNKGRP": table["TRLNKGRP"].fillna(made),
             "VISITNUM": table["VISITNUM"],
             "VISIT": table["VISIT"],
             "FSCDT": verbs.dates_of(table["first"].to_numpy()),

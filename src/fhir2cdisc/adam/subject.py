@@ -223,7 +223,8 @@ def survival(
     dtc = verbs.text(dm, "DTHDTC")
     of_ds = died.assign(DTC=verbs.text(died, "DSSTDTC")).dropna(subset=["DTC"])
     first = of_ds.sort_values("DTC").drop_duplicates("USUBJID").set_index("USUBJID")["DTC"]
-    dtc = dtc.where(dtc.notna(), first.reindex(subjects).astype("str").set_axis(dtc.index))
+    own_date = dtc.notna()
+    dtc = dtc.where(own_date, first.reindex(subjects).astype("str").set_axis(dtc.index))
 
     ds = chosen(data, "DS")
     contact = ds[~verbs.text(ds, "DSDECOD").str.upper().isin(NO_CONTACT).to_numpy(dtype=bool)]
@@ -241,6 +242,12 @@ def survival(
     )
     undated = (dead & death.date.isna()).to_numpy(dtype=bool)
     verbs.report(issues, "AD0004", "DM: death without a usable date", who, undated, "USUBJID")
+    from_ds = (~own_date & dtc.notna()).to_numpy(dtype=bool)
+    verbs.report(issues, "AD0010", "DM: DTHDTC is empty", who, from_ds, "USUBJID")
+    fatal = {"AESDTH": "Y", "AEOUT": "FATAL", "AETOXGR": "5"}
+    killed = [chosen(data, "AE", **{name: value})["USUBJID"] for name, value in fatal.items()]
+    unrecorded = subjects.isin(pd.concat(killed)) & ~dead.to_numpy(dtype=bool)
+    verbs.report(issues, "AD0011", "AE: fatal", who, unrecorded, "USUBJID")
     return Columns(
         {
             "DTHDT": death.date,

@@ -266,6 +266,8 @@ class FlatReader:
         kind, name = resource["resourceType"], resource.get("id")
         if name.__class__ is not str or not name:
             name = url.rpartition(":")[2] if url else f"{file}:{line}"
+            if not url:
+                issues.add("FH0014", kind, [place])
         meta = resource.get("meta")
         version = updated = ""
         if meta.__class__ is dict:

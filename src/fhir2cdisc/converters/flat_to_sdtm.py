@@ -26,6 +26,9 @@ from fhir2cdisc.core.verbs import const, var
 from fhir2cdisc.sdtm import shared, standard
 from fhir2cdisc.sdtm.supp import split_long_text, supplemental_qualifiers
 
+# The range of numbers of a SAS transport file (TS-140).
+LARGEST, SMALLEST = 7.2e75, 5.4e-79
+
 NO_SOURCE = const("").as_(Origin.ASSIGNED, "Expected variable without a source in the data.")
 
 
@@ -83,11 +86,10 @@ def identify_subjects(conversion: Conversion, subjects: Subjects) -> None:
     table = conversion.flats.tables[subjects.rows]
     subjid = subjects.subjid.evaluate(table, conversion.context("DM"))
     usubjid = (conversion.study + "-" + subjid).astype("str")
-    twice = usubjid.duplicated(keep=False)
-    if twice.any():
-        # Two Patients may share an identifier by mistake: their own ids keep them apart.
+    while (twice := usubjid.duplicated(keep=False)).any():
+        # Patients that share an identifier by mistake are kept apart by their own ids.
+        conversion.issues.add("SD0011", "", table.loc[twice, "%key"][:200], int(twice.sum()))
         usubjid = usubjid.where(~twice, usubjid + "-" + table["%key"].str.partition("/")[2])
-        conversion.issues.add("SD0009", "SUBJID", table.loc[twice, "%key"][:200], int(twice.sum()))
     conversion.subjects = usubjid.set_axis(table["%key"])
 
 
@@ -152,8 +154,9 @@ def _evaluate(
         table[name] = column.evaluate(table, here)
         if name in mapping.required:  # no work, and no issue, for what makes no record
             absent = table[name].isna()
-            _exclude(conversion, table[absent], Status.EXCLUDED, "no record")
-            table = table[~absent]
+            if absent.any():
+                _exclude(conversion, table[absent], Status.EXCLUDED, "no record")
+                table = table[~absent]
     own = pd.DataFrame({"row": range(len(table)), "r": table["%r"].to_numpy(), "own": True})
     position = pd.Series(range(len(table)), index=table.index)
     sources = [own]
@@ -215,7 +218,9 @@ def finish_domains(
         written = [name for name in whole.columns if name in table]
         table, rest = split_long_text(domain, table, written)
         if rest:
-            conversion.issues.add("SD0002", f"{domain}: continued in {', '.join(rest)}")
+            names = list(rest)
+            shown = ", ".join(names) if len(names) < 6 else f"{names[0]}, …, {names[-1]}"
+            conversion.issues.add("SD0002", f"{domain}: continued in {shown}")
             shorter = whole.assign(**{name: table[name] for name in written})
             datasets[domain] = replace(datasets[domain], frame=shorter)
         qualifiers = {n: q for m in own for n, q in (m.qualifiers or {}).items()}
@@ -228,10 +233,16 @@ def finish_domains(
 
 
 def _transportable(conversion: Conversion, domain: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """Text as printable ASCII, as every format of a submission needs it."""
+    """Text as printable ASCII and numbers in range, as a transport file needs them."""
     table = frame.copy(deep=False)
     for name in table.columns:
-        if not name.startswith("%") and is_char(table[name]):
+        if table[name].dtype == "float64":
+            size = table[name].abs()
+            wrong = (size > LARGEST) | ((size < SMALLEST) & (size > 0))
+            if wrong.any():
+                conversion.context(domain).report("SD0010", name, table, wrong)
+                table[name] = table[name].mask(wrong)
+        elif not name.startswith("%") and is_char(table[name]):
             text = table[name].str.strip()
             table[name], lost = to_ascii(text.mask(text == ""))
             if lost.any():

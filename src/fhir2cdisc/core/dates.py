@@ -23,7 +23,8 @@ def is_possible(dtc: pd.Series) -> pd.Series:
     values = pd.Series(dtc.dropna().unique(), dtype="str")
     parsed = pd.to_datetime(values, format="ISO8601", errors="coerce")
     usual = parsed.dt.year.between(1900, 2200) & values.str.len().isin([4, 7, 10, 16, 19])
-    usual &= values.str.slice(4, 5).isin(["", "-"])
+    usual &= values.str.slice(4, 5).isin(["", "-"]) & values.str.slice(10, 11).isin(["", "T"])
+    usual &= values.str.slice(17, 19).ne("60")
     rest = values[~usual]
     if rest.empty:
         return pd.Series(data=True, index=dtc.index)
@@ -33,15 +34,15 @@ def is_possible(dtc: pd.Series) -> pd.Series:
 def _fits_calendar(values: pd.Series) -> pd.Series:
     """The same for values that are no plain date or minute or second: part by part."""
     parts = values.str.extract(_DATE)
-    year, month, day, hour, minute = (
+    year, month, day, hour, minute, second = (
         pd.to_numeric(parts[i], errors="coerce").fillna(fill)
-        for i, fill in ((0, 0), (1, 1), (2, 1), (3, 0), (4, 0))
+        for i, fill in ((0, 0), (1, 1), (2, 1), (3, 0), (4, 0), (5, 0))
     )
     calendar = pd.to_datetime(
         {"year": year.clip(1900, 2200), "month": month, "day": day}, errors="coerce"
     )
     good = parts[0].notna() & year.between(1900, 2200) & calendar.notna()
-    return good & hour.le(23) & minute.le(59)
+    return good & hour.le(23) & minute.le(59) & second.le(59)
 
 
 def to_date(dtc: pd.Series) -> pd.Series:

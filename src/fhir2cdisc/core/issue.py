@@ -68,6 +68,9 @@ CATALOGUE: dict[str, Kind] = {
         "The same official identifier on several resources; the newest is used",
         "check that they are one record",
     ),
+    "FH0014": Kind(
+        W_, "Resource has no id; its place in the input stands for it", "export it with its id"
+    ),
     "FH0016": Kind(E_, "Unknown resourceType", "it is no FHIR resource type"),
     # CT: terminology
     "CT0001": Kind(
@@ -102,6 +105,14 @@ CATALOGUE: dict[str, Kind] = {
     "SD0009": Kind(
         W_, "Record is given more than once under the same key", "remove the duplicates"
     ),
+    "SD0010": Kind(
+        E_, "Number is out of range and was left out", "correct the number in the source"
+    ),
+    "SD0011": Kind(
+        E_,
+        "Two Patients have one subject identifier; their ids were added",
+        "give each subject its own ResearchSubject.identifier",
+    ),
     # AD: ADaM
     "AD0001": Kind(W_, "A dataset that the derivation needs is not there", "see docs/output.md"),
     "AD0002": Kind(W_, "Subject has no study clock start", "give the date of enrolment"),
@@ -133,6 +144,14 @@ CATALOGUE: dict[str, Kind] = {
         N_,
         "Subject is outside the denominator of an endpoint",
         "see the counted reasons among the endpoints",
+    ),
+    "AD0010": Kind(
+        W_,
+        "Date of death is that of the disposition",
+        "query DTHDTC; OS and PFS use the date of the disposition",
+    ),
+    "AD0011": Kind(
+        E_, "Fatal adverse event without a recorded death", "query the death; OS is censored"
     ),
     # RS: response
     "RS0001": Kind(
@@ -175,6 +194,11 @@ CATALOGUE: dict[str, Kind] = {
     ),
     "RS0013": Kind(
         W_, "New lesion is recorded before any post-baseline assessment", "check date and role"
+    ),
+    "RS0014": Kind(
+        N_,
+        "Collected response is not used in the analysis",
+        "see [response] criteria; the record stays in RS",
     ),
 }
 

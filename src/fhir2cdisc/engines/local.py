@@ -32,8 +32,8 @@ Progress = Callable[[int, int], None]
 def read_sources(  # noqa: PLR0917  # what, then how
     sources: Sequence[Path], plan: ReadingPlan, valuesets: ValueSets, issues: Issues,
     jobs: int = 1, progress: Progress | None = None,
-) -> tuple[Flats, list[Path]]:  # fmt: skip
-    """The flat tables of all FHIR files of the sources, and the files.
+) -> tuple[Flats, dict[str, Path]]:  # fmt: skip
+    """The flat tables of all FHIR files of the sources, and the files by their names.
 
     The result is the same for any order of the sources and any number of jobs.
     """
@@ -46,8 +46,7 @@ def read_sources(  # noqa: PLR0917  # what, then how
         done += size
         if progress is not None:
             progress(done, total)
-    files = sorted({piece.path for piece in pieces})
-    return merge_parts(plan, parts, issues), files
+    return merge_parts(plan, parts, issues), {piece.name: piece.path for piece in pieces}
 
 
 def _parts(

@@ -95,10 +95,10 @@ DM = (
                 nothing(),
                 when(first_of(path("deceasedDateTime"), path("deceasedBoolean")), (), const("Y")),
             ),
-            # The site is what stands before the hyphen of the subject's identifier.
+            # The site is what stands before the hyphen of the identifier in the study.
             "SITEID": first_of(
                 apply(
-                    var("SUBJID"),
+                    gather(RESEARCH_SUBJECT, path("identifier.first().value"), by=PARTICIPANT),
                     lambda s: s.str.extract(r"^([A-Za-z0-9]{1,10})-", expand=False).astype("str"),
                     "what stands before the hyphen of {}",
                 ),

@@ -19,6 +19,8 @@ from fhir2cdisc.readers.files import Piece
 
 Found = tuple[int, dict[str, Any] | None, str, str]
 _BOM = b"\xef\xbb\xbf"
+# What makes an entry complete without a resource: a DELETE, the answer of a server, a link.
+_WITHOUT_RESOURCE = {"request", "response", "link", "search", "fullUrl"}
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
@@ -111,14 +113,17 @@ def _document(text: bytes) -> Iterator[Found]:
 
 
 def _entries(content: Any, url: str) -> Iterator[tuple[Any, str]]:
+    """The resources of a Bundle; what is no entry comes as it is, to be accounted for."""
     if content.__class__ is dict and content.get("resourceType") == "Bundle":
-        entries = content.get("entry")
-        for entry in entries if entries.__class__ is list else ():
+        entries = content.get("entry", [])
+        for entry in entries if entries.__class__ is list else [entries]:
             if entry.__class__ is not dict:
                 yield entry, ""
             elif "resource" in entry:
                 full = entry.get("fullUrl")
                 yield from _entries(entry["resource"], full if full.__class__ is str else "")
+            elif not entry.keys() & _WITHOUT_RESOURCE:
+                yield entry, ""
     elif content.__class__ is list:
         for item in content:
             yield from _entries(item, "")

@@ -43,7 +43,7 @@ def find_pieces(sources: Sequence[Path], size: int, issues: Issues) -> list[Piec
     for source in sources:
         if not source.exists():
             raise SourceError(f"{source}: there is no such file or folder; check the path")
-        files = sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]
+        files = _files(source) if source.is_dir() else [source]
         for file in files:
             relative = file.relative_to(source.parent) if source.is_dir() else Path(file.name)
             kind = _kind(file)
@@ -70,6 +70,17 @@ def find_pieces(sources: Sequence[Path], size: int, issues: Issues) -> list[Piec
         name = piece.name if names.count(piece.name) == 1 else path.as_posix().lstrip("/")
         pieces += _cut(Piece(path, name, piece.lines, piece.gzip), size)
     return sorted(pieces, key=lambda p: (p.name, p.start))
+
+
+def _files(folder: Path) -> list[Path]:
+    """All files of a folder, sorted, but for those that a run of this program wrote below it."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    written = {p.parent for p in found if p.name == "run.json" and _is_run_record(p)}
+    return [p for p in found if written.isdisjoint(p.parents)]
+
+
+def _is_run_record(file: Path) -> bool:
+    return b'"fhir2cdisc"' in file.read_bytes()[:200]
 
 
 def _kind(file: Path) -> tuple[bool, bool] | None:

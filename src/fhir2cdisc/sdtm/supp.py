@@ -72,7 +72,7 @@ def split_long_text(
             head = head.where(cut, rest.str.slice(0, MAX_BYTES)).astype("str")
             tail = rest.str.extract(rf"^.{{1,{MAX_BYTES}}}(?:\s+|$)(.*)$", expand=False)
             tail = tail.where(cut, rest.str.slice(MAX_BYTES)).astype("str")
-            place = name if number == 0 else f"{name[:7]}{number}"
+            place = _part(name, number)
             table[place] = head
             if number:
                 added[place] = (
@@ -80,7 +80,12 @@ def split_long_text(
                     described(place, f"continuation of {name}", Origin.COLLECTED),
                 )
             rest, number = tail.mask(tail == ""), number + 1
-        place = f"{name[:7]}{number}"
+        place = _part(name, number)
         table[place] = rest
         added[place] = (label, described(place, f"continuation of {name}", Origin.COLLECTED))
     return table, added
+
+
+def _part(name: str, number: int) -> str:
+    """The variable itself, then QNAMs of at most eight characters."""
+    return name if number == 0 else f"{name[: 8 - len(str(number))]}{number}"

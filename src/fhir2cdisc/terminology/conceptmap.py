@@ -55,12 +55,15 @@ def load(file: Traversable, resource_type: str) -> dict[str, Any]:
 def _entries(file: Traversable) -> Map:
     content = load(file, "ConceptMap")
     entries: Map = {}
-    for group in content.get("group", []):
-        system = canonical(group.get("source", ""))
-        for element in group.get("element", []):
-            targets = element.get("target") or []
-            if "code" not in element or len(targets) > 1:
-                raise StudyError(f"{file}: element {element.get('code')!r} needs one target")
-            if targets:
-                entries[system, element["code"]] = targets[0]["code"]
+    try:
+        for group in content.get("group", []):
+            system = canonical(group.get("source", ""))
+            for element in group.get("element", []):
+                targets = element.get("target") or []
+                if "code" not in element or len(targets) > 1:
+                    raise StudyError(f"{file}: element {element.get('code')!r} needs one target")
+                if targets:
+                    entries[system, element["code"]] = targets[0]["code"]
+    except (AttributeError, TypeError, KeyError) as error:
+        raise StudyError(f"{file}: is no well-formed ConceptMap") from error
     return entries

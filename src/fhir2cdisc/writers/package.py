@@ -21,6 +21,7 @@ from fhir2cdisc.writers.xpt import write_xpt
 
 FORMATS = ("xpt", "dataset-json", "parquet", "csv")
 _OURS = "run.json"
+_WRITTEN = {"sdtm", "adam", "results", "trace", "ledger.csv", "issues.csv", _OURS}
 
 
 def write_package(package: Package, out: Path, formats: Sequence[str]) -> None:
@@ -32,43 +33,60 @@ def write_package(package: Package, out: Path, formats: Sequence[str]) -> None:
     Raises:
         OutputError: the folder cannot be written, or holds something else.
     """
+    out = out.resolve()
     check_out(out)
+    beside = aside = None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    except OSError as error:
-        raise OutputError(
-            f"{out}: cannot be written ({error.strerror}); choose another --out"
-        ) from error
-    try:
-        _write_all(package, beside, formats)
-        beside.chmod(0o755)
+        _write_all(package, beside / "new", formats)
         if out.exists():
-            shutil.rmtree(out)
-        beside.rename(out)
+            aside = beside / "old"
+            out.rename(aside)
+        (beside / "new").rename(out)
     except OSError as error:
-        raise OutputError(
-            f"{out}: cannot be written ({error.strerror}); choose another --out"
-        ) from error
+        if aside is not None and aside.exists() and not out.exists():
+            aside.rename(out)
+        reason = error.strerror or str(error)
+        raise OutputError(f"{out}: cannot be written ({reason}); choose another --out") from error
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        if beside is not None:
+            shutil.rmtree(beside, ignore_errors=True)
 
 
-def check_out(out: Path) -> None:
+def check_out(out: Path, sources: Sequence[Path] = ()) -> None:
     """Refuse a folder that is not ours to replace, before any work is done.
 
     Raises:
-        OutputError: `out` is a file, or a folder that holds something else than an earlier run.
+        OutputError: `out` is a file, holds something else than an earlier run, or holds a source.
     """
+    out = out.resolve()
     if out.is_file():
         raise OutputError(f"{out}: is a file; --out names a folder")
-    if out.is_dir() and any(out.iterdir()) and not (out / _OURS).is_file():
+    if out == Path.cwd():
+        raise OutputError(f"{out}: is the folder you are in; choose another --out")
+    for source in (path.resolve() for path in sources):
+        if out == source or out in source.parents:
+            raise OutputError(f"{out}: holds the source {source}; choose another --out")
+    if out.is_dir() and any(out.iterdir()) and not _is_ours(out):
         raise OutputError(
             f"{out}: holds files that are not of an earlier run; choose an empty or a new folder"
         )
 
 
+def _is_ours(folder: Path) -> bool:
+    """Whether everything in the folder was written by an earlier run."""
+    if not {path.name for path in folder.iterdir()} <= _WRITTEN:
+        return False
+    try:
+        record = json.loads((folder / _OURS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(record, dict) and "fhir2cdisc" in record
+
+
 def _write_all(package: Package, folder: Path, formats: Sequence[str]) -> None:
+    folder.mkdir()
     for name, datasets in (("sdtm", package.sdtm), ("adam", package.adam)):
         if datasets:
             (folder / name).mkdir()

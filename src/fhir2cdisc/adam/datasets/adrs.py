@@ -93,7 +93,7 @@ _OF_READER = ("PD", "RSP", "CRSP", "CCB", "BOR", "CBOR")
 def derive(
     data: Mapping[str, pd.DataFrame],
     study: Study,
-    issues: Issues,  # noqa: ARG001 - told where the evaluation is made
+    issues: Issues,
     found: Evaluation,
 ) -> Derived:
     """Responses at assessments, and one record per subject for each best response and event.
@@ -102,7 +102,7 @@ def derive(
         RECIST 1.1 (Eisenhauer 2009), sections 4.3 to 4.6; ADaMIG v1.3, section 3.3.
     """
     adsl = data["ADSL"]
-    reader = collected.read_responses(data, study, found.timing.subjects)
+    reader = collected.read_responses(data, study, found.timing.subjects, issues)
     first = len(found.assessed.visits)
     measured = first > 0 or reader.empty
     ending = {"INV": "INV" if measured else "", "IRC": "IRC"}
