@@ -330,3 +330,26 @@ def test_the_order_of_records_does_not_matter(seed: int) -> None:
     first = ADSL.derive(frames, Study(), Issues()).frame
     second = ADSL.derive(mixed, Study(), Issues()).frame
     assert_frame_equal(first, second)
+
+
+def test_a_death_that_only_a_disposition_dates_and_a_fatal_event_alone_are_told() -> None:
+    adsl, issues = adsl_of(
+        {
+            "DM": """
+USUBJID | RFICDTC    | DTHFL
+01      | 2021-01-01 | Y
+02      | 2021-01-01 |
+""",
+            "DS": """
+USUBJID | DSSEQ | DSDECOD | DSCAT             | DSSCAT              | DSSTDTC
+01      | 1     | DEATH   | DISPOSITION EVENT | STUDY PARTICIPATION | 2021-03-01
+""",
+            "AE": """
+USUBJID | AESEQ | AETERM | AEOUT | AESTDTC
+02      | 1     | SEPSIS | FATAL | 2021-02-01
+""",
+        }
+    )
+    assert adsl["DTHDT"].notna().tolist() == [True, False]
+    assert adsl["DTHFL"].fillna("").tolist() == ["Y", ""]
+    assert {"AD0010", "AD0011"} <= {issue.code for issue in issues}

@@ -112,3 +112,21 @@ def test_collected_and_derived_responses_stand_side_by_side() -> None:
     adrs = derive(data)["ADRS"].frame.drop_duplicates("PARAMCD").set_index("PARAMCD")
     shown = adrs.loc[["CBOR", "CBORINV", "BESTINV"], ["AVALC", "PARCAT2"]].to_numpy().tolist()
     assert shown == [["SD", "DERIVED"], ["PR", "INVESTIGATOR"], ["PR", "INVESTIGATOR"]]
+
+
+def test_assessments_without_date_and_visit_number_keep_their_place_by_name() -> None:
+    names = {
+        "BASELINE": (100, -1),
+        "WEEK 6": (60, 42),
+        "WEEK 12": ("", None),
+        "WEEK 18": ("", None),
+    }
+    rows = [
+        tr_row("01", n, "T01", name, "LDIAM", str(size), day)
+        for n, (name, (size, day)) in enumerate({**names, "WEEK 24": (60, 168)}.items(), 1)
+    ]
+    tu = tu_of([("01", "T01", "TARGET", "LIVER", "N")])
+    data = {"ADSL": adsl_of(["01"]), "TR": text_frame(rows, TR), **tu}
+    assert sorted(overall(data)) == ["NE", "NE", "PR", "PR"]
+    adrs = derive(data)["ADRS"].frame.set_index("PARAMCD")["AVALC"]
+    assert adrs["CBOR"] == "SD"  # two NE between: not confirmed
