@@ -78,7 +78,9 @@ CATALOGUE: dict[str, Kind] = {
     ),
     "CT0002": Kind(W_, "Unit cannot be converted", "use a UCUM unit, or correct it"),
     # SD: SDTM
-    "SD0001": Kind(E_, "Required variable is missing", "see the variable's source in the mapping"),
+    "SD0001": Kind(
+        E_, "Required variable is missing", "docs/input.md says where it is read; give it there"
+    ),
     "SD0002": Kind(
         N_,
         "Text is longer than 200 bytes",
@@ -114,7 +116,7 @@ CATALOGUE: dict[str, Kind] = {
         "give each subject its own ResearchSubject.identifier",
     ),
     # AD: ADaM
-    "AD0001": Kind(W_, "A dataset that the derivation needs is not there", "see docs/output.md"),
+    "AD0001": Kind(W_, "A dataset that the derivation needs is not there", "see docs/adam.md"),
     "AD0002": Kind(W_, "Subject has no study clock start", "give the date of enrolment"),
     "AD0003": Kind(W_, "Partial date was imputed", "complete it in the source if possible"),
     "AD0004": Kind(
