@@ -98,9 +98,9 @@ class Column(ABC):
     comment: str = ""
 
     @property
-    @abstractmethod
     def paths(self) -> frozenset[str]:
         """The paths of the own flat table."""
+        return frozenset()
 
     @property
     def joined(self) -> frozenset[tuple[Rows, str]]:

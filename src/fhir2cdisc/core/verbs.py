@@ -53,10 +53,6 @@ class _Const(Column):
     value: str
     origin: Origin = Origin.ASSIGNED
 
-    @property
-    def paths(self) -> frozenset[str]:
-        return frozenset()
-
     def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
         return pd.Series(self.value, index=table.index, dtype="str")
 
@@ -66,10 +62,6 @@ class _Const(Column):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Nothing(Column):
-    @property
-    def paths(self) -> frozenset[str]:
-        return frozenset()
-
     def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
         return pd.Series(np.nan, index=table.index, dtype="str")
 
@@ -81,10 +73,6 @@ class _Nothing(Column):
 class _Setting(Column):
     key: str
     origin: Origin = Origin.PROTOCOL
-
-    @property
-    def paths(self) -> frozenset[str]:
-        return frozenset()
 
     def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
         value = context.settings[self.key] or np.nan
@@ -101,10 +89,6 @@ class _Lookup(Column):
     variable: str
     on: str
     key: str
-
-    @property
-    def paths(self) -> frozenset[str]:
-        return frozenset()
 
     def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
         dataset, name = self.variable.split(".")
@@ -123,10 +107,6 @@ class _Lookup(Column):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Var(Column):
     name: str
-
-    @property
-    def paths(self) -> frozenset[str]:
-        return frozenset()
 
     def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
         return table[self.name]
@@ -298,10 +278,6 @@ class _Gather(Column):
     several: str
 
     @property
-    def paths(self) -> frozenset[str]:
-        return frozenset()
-
-    @property
     def joined(self) -> frozenset[tuple[Rows, str]]:
         own = frozenset((self.rows, path) for path in self.by.paths | self.value.paths)
         return own | self.by.joined | self.value.joined
@@ -361,10 +337,6 @@ class _PerSubject(Column):
     variables: tuple[str, ...]
     last: bool
 
-    @property
-    def paths(self) -> frozenset[str]:
-        return frozenset()
-
     def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
         parts = []
         for variable in self.variables:
@@ -392,10 +364,6 @@ class _Described(Column):
 
     name: str
     text: str
-
-    @property
-    def paths(self) -> frozenset[str]:
-        return frozenset()
 
     def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
         return table[self.name]

@@ -53,10 +53,6 @@ def sequence(domain: str, keys: tuple[str, ...]) -> dict[str, Column]:
 class _Derived(Column):
     origin: Origin = Origin.DERIVED
 
-    @property
-    def paths(self) -> frozenset[str]:
-        return frozenset()
-
 
 def _of_subject(table: pd.DataFrame, context: Context, variable: str) -> pd.Series:
     dm = context.frames["DM"].set_index("USUBJID")[variable]
