@@ -44,6 +44,10 @@ def test_a_study_replaces_and_adds_columns_and_keeps_the_others(tmp_path: Path) 
             assert "bodySite.text" in new.paths
 
 
+def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    assert study_of(tmp_path, '\ufeff[study]\nid = "ABC-1"').id == "ABC-1"
+
+
 REFUSED = {
     "an unknown key": ('[study]\nnam = "X"', "unknown key  @ study.nam"),
     "a lower-case study id": ('[study]\nid = "abc"', "@ study.id"),

@@ -281,7 +281,7 @@ def read_study(file: Path | None) -> Study:
     if file is None:
         return Study()
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
+        content = tomllib.loads(file.read_text(encoding="utf-8-sig"))  # editors may add a BOM
     except OSError as error:
         raise StudyError(f"{file}: cannot be read ({error.strerror}); check --study") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
