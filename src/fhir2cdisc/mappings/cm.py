@@ -34,6 +34,7 @@ from fhir2cdisc.mappings.sources import (
     ADMINISTRATION,
     MCODE,
     MEDICATION_GIVEN,
+    MEDICATION_START,
     STATEMENT,
     subject,
 )
@@ -66,14 +67,7 @@ def _medications(rows: Rows, given: Column, dose: str) -> DomainMapping:
         required=("CMTRT",),
         columns={
             "CMTRT": given,
-            "CMSTDTC": iso8601(
-                first_of(
-                    path("effectivePeriod.start"),
-                    path("effectiveDateTime"),
-                    path("occurencePeriod.start"),
-                    path("occurenceDateTime"),
-                )
-            ),
+            "CMSTDTC": iso8601(MEDICATION_START),
             "CMENDTC": iso8601(first_of(path("effectivePeriod.end"), path("occurencePeriod.end"))),
             "%prior": apply(
                 (var("CMSTDTC"), earliest("EX.EXSTDTC")), is_before, "Y if {} is before {}"

@@ -30,6 +30,9 @@ from fhir2cdisc.core.verbs import (
 )
 from fhir2cdisc.mappings.sources import (
     CONSENT,
+    CONSENTED,
+    CONSENTING,
+    PARTICIPANT,
     PATIENT,
     RACE,
     RESEARCH_SUBJECT,
@@ -37,13 +40,8 @@ from fhir2cdisc.mappings.sources import (
     US_CORE,
 )
 
-# R4 says `individual`, R5 `subject`.
-PARTICIPANT = first_of(
-    path("individual.getReferenceKey(Patient)"), path("subject.getReferenceKey(Patient)")
-)
-SUBJID = first_of(
-    gather(RESEARCH_SUBJECT, path("identifier.first().value"), by=PARTICIPANT), RESOURCE_ID
-)
+IN_STUDY_AS = gather(RESEARCH_SUBJECT, path("identifier.first().value"), by=PARTICIPANT)
+SUBJID = first_of(IN_STUDY_AS, RESOURCE_ID)
 
 SUBJECTS = Subjects(rows=PATIENT, subjid=SUBJID)
 
@@ -77,16 +75,7 @@ DM = (
             "RFXENDTC": latest("EX.EXENDTC", "EX.EXSTDTC"),
             "RFSTDTC": var("RFXSTDTC"),
             "RFENDTC": var("RFXENDTC"),
-            "RFICDTC": iso8601(
-                gather(
-                    CONSENT,
-                    first_of(path("dateTime"), path("date"), path("period.start")),
-                    by=first_of(
-                        path("patient.getReferenceKey(Patient)"),
-                        path("subject.getReferenceKey(Patient)"),
-                    ),
-                )
-            ),
+            "RFICDTC": iso8601(gather(CONSENT, CONSENTED, by=CONSENTING)),
             "RFPENDTC": latest(*_ENDS),
             "DTHDTC": iso8601(path("deceasedDateTime")),
             "DTHFL": when(
@@ -98,7 +87,7 @@ DM = (
             # The site is what stands before the hyphen of the identifier in the study.
             "SITEID": first_of(
                 apply(
-                    gather(RESEARCH_SUBJECT, path("identifier.first().value"), by=PARTICIPANT),
+                    IN_STUDY_AS,
                     lambda s: s.str.extract(r"^([A-Za-z0-9]{1,10})-", expand=False).astype("str"),
                     "what stands before the hyphen of {}",
                 ),

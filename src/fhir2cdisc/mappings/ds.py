@@ -21,12 +21,16 @@ from fhir2cdisc.core.verbs import (
     var,
     when,
 )
-from fhir2cdisc.mappings.sources import CONSENT, OWN, RESEARCH_SUBJECT
+from fhir2cdisc.mappings.sources import (
+    CONSENT,
+    CONSENTED,
+    CONSENTING,
+    OWN,
+    PARTICIPANT,
+    RESEARCH_SUBJECT,
+)
 
 KEYS = ("USUBJID", "DSSTDTC", "DSCAT", "DSDECOD")
-_PARTICIPANT = first_of(
-    path("individual.getReferenceKey(Patient)"), path("subject.getReferenceKey(Patient)")
-)
 
 
 def _milestone(rows: Rows, subject: Column, term: str, date: Column) -> DomainMapping:
@@ -51,17 +55,15 @@ _STATUS = when(path("status"), ("withdrawn", "off-study"), path("status"))
 DS = (
     _milestone(
         CONSENT,
-        first_of(
-            path("patient.getReferenceKey(Patient)"), path("subject.getReferenceKey(Patient)")
-        ),
+        CONSENTING,
         "INFORMED CONSENT OBTAINED",
-        first_of(path("dateTime"), path("date"), path("period.start")),
+        CONSENTED,
     ),
-    _milestone(RESEARCH_SUBJECT, _PARTICIPANT, "ENTERED INTO TRIAL", path("period.start")),
+    _milestone(RESEARCH_SUBJECT, PARTICIPANT, "ENTERED INTO TRIAL", path("period.start")),
     DomainMapping(
         domain="DS",
         rows=RESEARCH_SUBJECT,
-        subject=_PARTICIPANT,
+        subject=PARTICIPANT,
         keys=KEYS,
         required=("DSTERM", "DSSTDTC"),
         columns={

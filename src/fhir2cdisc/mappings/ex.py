@@ -31,6 +31,7 @@ from fhir2cdisc.mappings.sources import (
     ADMINISTRATION,
     IN_STUDY,
     MEDICATION_GIVEN,
+    MEDICATION_START,
     RT_COURSE,
     RT_SITE,
     given,
@@ -80,14 +81,7 @@ EX = (
             "EXDOSE": number(quantity("dosage.dose")),
             "EXDOSU": recode(_DOSE_UNIT, "UNIT", keep=True),
             "EXROUTE": recode(concept("dosage.route"), "ROUTE", keep=True),
-            "EXSTDTC": iso8601(
-                first_of(
-                    path("effectivePeriod.start"),
-                    path("effectiveDateTime"),
-                    path("occurencePeriod.start"),  # spelt so in R5
-                    path("occurenceDateTime"),
-                )
-            ),
+            "EXSTDTC": iso8601(MEDICATION_START),
             "EXENDTC": iso8601(
                 first_of(
                     path("effectivePeriod.end"),

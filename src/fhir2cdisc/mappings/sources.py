@@ -243,3 +243,21 @@ def given(rows: Rows, end: str) -> Column:
     if end == "start":
         places += ["performedDateTime", "occurrenceDateTime"]
     return first_of(*(path(of_resource(place, rows)) for place in places))
+
+
+# Who takes part (R4 says `individual`, R5 `subject`) or consents, and when consent was given.
+PARTICIPANT = first_of(
+    path("individual.getReferenceKey(Patient)"), path("subject.getReferenceKey(Patient)")
+)
+CONSENTING = first_of(
+    path("patient.getReferenceKey(Patient)"), path("subject.getReferenceKey(Patient)")
+)
+CONSENTED = first_of(path("dateTime"), path("date"), path("period.start"))
+
+# When a medication was taken; R5 spells `occurence`.
+MEDICATION_START = first_of(
+    path("effectivePeriod.start"),
+    path("effectiveDateTime"),
+    path("occurencePeriod.start"),
+    path("occurenceDateTime"),
+)

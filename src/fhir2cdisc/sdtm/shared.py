@@ -49,18 +49,13 @@ def sequence(domain: str, keys: tuple[str, ...]) -> dict[str, Column]:
     return {f"{domain}SEQ": Sequence(keys=keys)}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Derived(Column):
-    origin: Origin = Origin.DERIVED
-
-
 def _of_subject(table: pd.DataFrame, context: Context, variable: str) -> pd.Series:
     dm = context.frames["DM"].set_index("USUBJID")[variable]
     return dm.reindex(table["USUBJID"].to_numpy()).set_axis(table.index)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StudyDay(_Derived):
+class StudyDay(Column):
     """Days from DM.RFSTDTC; there is no day 0 (SDTMIG v3.4, section 4.4.4)."""
 
     date: str
@@ -73,7 +68,7 @@ class StudyDay(_Derived):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Epoch(_Derived):
+class Epoch(Column):
     """The epoch of a date: before, during or after study treatment.
 
     Without trial elements (SE) the treatment itself marks the epochs: SCREENING ends with its
@@ -98,7 +93,7 @@ class Epoch(_Derived):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LastBeforeExposure(_Derived):
+class LastBeforeExposure(Column):
     """Last result before first exposure (SDTMIG v3.4, section 4.5.9)."""
 
     date: str
@@ -124,7 +119,7 @@ class LastBeforeExposure(_Derived):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sequence(_Derived):
+class Sequence(Column):
     """--SEQ; the same input gives the same numbers whatever its order."""
 
     keys: tuple[str, ...]

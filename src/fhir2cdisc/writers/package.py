@@ -19,7 +19,6 @@ from fhir2cdisc.writers.dataset_json import write_dataset_json
 from fhir2cdisc.writers.tables import write_csv, write_parquet
 from fhir2cdisc.writers.xpt import write_xpt
 
-FORMATS = ("xpt", "dataset-json", "parquet", "csv")
 _OURS = "run.json"
 _WRITTEN = {"sdtm", "adam", "results", "trace", "ledger.csv", "issues.csv", _OURS}
 
