@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from fhir2cdisc.converters.fhir_to_flat import Entry, FlatReader, Flats, merge_parts
+from fhir2cdisc.converters.fhir_to_flat import FlatReader, Flats, merge_parts
 from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.core.plan import Gate, ReadingPlan
 from fhir2cdisc.core.rows import Coded, Profile, Rows
@@ -624,7 +624,7 @@ def test_parts_may_come_in_any_order(tmp_path: Path) -> None:
     def parts(names: Sequence[str]) -> list[Any]:
         reader = FlatReader(PLAN, VALUESETS, canonical, is_resource_type, explain)
         return [
-            (name, reader.read([Entry(1, patient(name)), Entry(2, None, "x")], name, Issues()))
+            (name, reader.read([(1, patient(name), "", ""), (2, None, "x", "")], name, Issues()))
             for name in names
         ]
 

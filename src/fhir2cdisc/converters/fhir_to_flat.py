@@ -15,12 +15,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from fhir2cdisc.core.issue import Issue, Issues
 from fhir2cdisc.core.ledger import Status
-from fhir2cdisc.core.path import Resource, ShapeError, compile_nodes, compile_paths, text
+from fhir2cdisc.core.path import (
+    Resource,
+    ShapeError,
+    compile_match,
+    compile_nodes,
+    compile_paths,
+)
 from fhir2cdisc.core.plan import ReadingPlan
 from fhir2cdisc.core.rows import Coded, Profile, Rows
 
@@ -30,18 +37,16 @@ _SHAPE = (AttributeError, TypeError, KeyError, ShapeError)
 _ROOT = "%resource."
 
 
-class Entry(NamedTuple):
-    """One item of a source: a parsed resource, or the reason why there is none."""
-
-    line: int
-    resource: Resource | None
-    problem: str = ""
-    url: str = ""
+Entry = tuple[int, Resource | None, str, str]
+"""One item of a source: line, parsed resource or None, the reason why there is none, fullUrl."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What was read from a piece of the input; Arrow tables, cheap to send between processes."""
+    """What was read from a piece of the input; Arrow tables, cheap to send between processes.
+
+    The ``%r`` of the tables are rows of the ledger of this part.
+    """
 
     ledger: pa.Table
     tables: dict[Rows, pa.Table]
@@ -77,7 +82,6 @@ class _Columns:
         "cells",
         "first_own",
         "key",
-        "keys",
         "names",
         "nodes",
         "numbers",
@@ -98,12 +102,11 @@ class _Columns:
         self.several: dict[str, list[str]] = {}
         self.cells: list[tuple[str | None, ...]] = []
         self.numbers: list[int] = []
-        self.keys: list[str] = []
         self.key = ""
 
     def clear(self) -> None:
         """Begin a new piece of input."""
-        self.several, self.cells, self.numbers, self.keys = {}, [], [], []
+        self.several, self.cells, self.numbers = {}, [], []
 
     def read(self, resource: Resource, key: str) -> list[tuple[str | None, ...]]:
         """The values of the rows of a resource, in the order of `names`; all or nothing."""
@@ -122,15 +125,13 @@ class _Columns:
     def _many_own(self, number: int) -> None:
         self._many_root(self.first_own + number)
 
-    def add(self, rows: list[tuple[str | None, ...]], number: int, key: str) -> None:
+    def add(self, rows: list[tuple[str | None, ...]], number: int) -> None:
         self.cells += rows
         self.numbers += [number] * len(rows)
-        self.keys += [key] * len(rows)
 
     def table(self) -> pa.Table:
         columns = [pa.array(column, pa.string()) for column in zip(*self.cells, strict=True)]
-        first = [pa.array(self.numbers, pa.int64()), pa.array(self.keys, pa.string())]
-        return pa.table([*first, *columns], names=["%r", "%key", *self.names])
+        return pa.table([pa.array(self.numbers, pa.int64()), *columns], names=["%r", *self.names])
 
 
 class _Router:
@@ -179,7 +180,10 @@ class _Router:
                 continue
             for coding in concept.get("coding") or ():
                 pair = (coding.get("system", ""), coding.get("code", ""))
-                found |= codes.get(pair) or codes.get((self.canonical(pair[0]), pair[1]), 0)
+                bits = codes.get(pair)
+                if bits is None:  # another name of the system; what it means is kept
+                    bits = codes[pair] = codes.get((self.canonical(pair[0]), pair[1]), 0)
+                found |= bits
         if self.profiles:
             for profile in (resource.get("meta") or {}).get("profile") or ():
                 found |= self.profiles.get(profile.partition("|")[0], 0)
@@ -229,7 +233,10 @@ class FlatReader:
         self.gates = {
             kind: [gate for gate in plan.gates if gate.resource in {kind, "*"}] for kind in by_type
         }
-        self.gated = {k: [compile_nodes(g.path) for g in gates] for k, gates in self.gates.items()}
+        self.barred = {
+            kind: compile_match([(gate.path, gate.equals) for gate in gates])
+            for kind, gates in self.gates.items()
+        }
         self.identity = {kind: compile_paths(paths) for kind, paths in plan.identity.items()}
 
     def read(self, entries: Iterable[Entry], file: str, issues: Issues) -> Part:
@@ -284,13 +291,6 @@ class FlatReader:
             issues.add("FH0008", self.explain(resource), [f"{kind}/{name}"])
         return (kind, name, version, updated, status, reason, official, url, line)
 
-    def _gated(self, resource: Resource, kind: str) -> str:
-        for gate, read in zip(self.gates[kind], self.gated[kind], strict=True):
-            for node in read(resource):
-                if text(node) in gate.equals:
-                    return gate.reason
-        return ""
-
     def _take(  # noqa: PLR0911
         self, resource: Resource, kind: str, name: str, number: int, issues: Issues
     ) -> tuple[str, str]:
@@ -306,8 +306,9 @@ class FlatReader:
         wanted = router(resource)
         if wanted is None:
             return Status.UNROUTED, "not asked for"
-        if reason := self._gated(resource, kind):
-            return Status.EXCLUDED, reason
+        gates = self.gates[kind]
+        if (barred := self.barred[kind](resource)) < len(gates):
+            return Status.EXCLUDED, gates[barred].reason
         for extension in resource.get("modifierExtension") or ():
             if extension.get("url") not in self.plan.modifier_extensions:
                 issues.add("FH0012", str(extension.get("url"))[:200], [f"{kind}/{name}"])
@@ -317,7 +318,7 @@ class FlatReader:
         tables, aside = wanted
         read = [(table, table.read(resource, key)) for table in tables]
         for table, cells in read:
-            table.add(cells, number, key)
+            table.add(cells, number)
         # Undecided: what has no record in the end was left out for this reason.
         return "", aside
 
@@ -339,7 +340,9 @@ def merge_parts(plan: ReadingPlan, parts: Sequence[tuple[str, Part]], issues: Is
     schema = LEDGER_SCHEMA.append(pa.field("file", pa.string()))
     ledger = pa.concat_tables(ledgers).to_pandas() if ledgers else schema.empty_table().to_pandas()
     ledger["key"] = ledger["resource_type"] + "/" + ledger["id"]
-    dropped = _superseded(ledger, issues)
+    kept = np.ones(len(ledger), dtype=bool)
+    kept[_superseded(ledger, issues)] = False
+    rank = pd.factorize(ledger["key"], sort=True)[0]
     urls = _urn_keys(ledger)
     tables: dict[Rows, pd.DataFrame] = {}
     for rows, paths in plan.tables.items():
@@ -349,10 +352,11 @@ def merge_parts(plan: ReadingPlan, parts: Sequence[tuple[str, Part]], issues: Is
             if rows in part.tables
         ]
         if pieces:
-            frame = pa.concat_tables(pieces).to_pandas()
-            if len(dropped):
-                frame = frame[~frame["%r"].isin(dropped)]
-            frame = frame.sort_values(["%key", "%r"], kind="stable", ignore_index=True)
+            table = pa.concat_tables(pieces)
+            number = table["%r"].to_numpy()
+            order = np.lexsort((number, rank[number]))
+            frame = table.take(order[kept[number[order]]]).to_pandas()
+            frame.insert(1, "%key", ledger["key"].array.take(frame["%r"].to_numpy()))
         else:
             frame = pd.DataFrame(
                 {"%r": pd.Series(dtype="int64"), "%key": pd.Series(dtype="str")}
@@ -381,6 +385,10 @@ def _shifted(table: pa.Table, start: int) -> pa.Table:
 def _superseded(ledger: pd.DataFrame, issues: Issues) -> pd.Index:
     """Mark all but the newest version of each resource; give their ledger rows."""
     live = ledger[ledger["status"].isin(["", Status.UNROUTED, Status.EXCLUDED])]
+    live = live[
+        live["key"].duplicated(keep=False)
+        | (live["official"].notna() & live.duplicated(["resource_type", "official"], keep=False))
+    ]
     live = live.assign(
         number=pd.to_numeric(live["version"], errors="coerce").fillna(-1.0),
         when=pd.to_datetime(live["updated"], format="ISO8601", errors="coerce", utc=True),

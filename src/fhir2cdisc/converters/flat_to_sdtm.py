@@ -135,7 +135,7 @@ def _evaluate(
         empty = pd.DataFrame({name: pd.Series(dtype="str") for name in names})
         return empty, pd.DataFrame({"row": [], "r": [], "own": []}, dtype="int64")
     context = conversion.context(mapping.domain)
-    table = flat.copy()
+    table = flat.copy(deep=False)
     subject = mapping.subject.evaluate(table, context)
     table["USUBJID"] = subject.map(conversion.subjects).astype("str")
     lost = table["USUBJID"].isna()
@@ -190,6 +190,8 @@ def finish_domains(
 ) -> dict[str, Dataset]:
     """Study days, flags, --SEQ and supplemental qualifiers; the datasets in the order of names."""
     datasets: dict[str, Dataset] = {}
+    ledger = conversion.flats.ledger
+    rank = pd.factorize(ledger["key"], sort=True)[0]
     for own in sorted(mappings, key=lambda m: m[0].domain):
         domain, keys = own[0].domain, own[0].keys
         frame = conversion.frames[domain]
@@ -210,7 +212,7 @@ def finish_domains(
         order = [f"{domain}SEQ"] if f"{domain}SEQ" in table else []
         table = table.sort_values(["USUBJID", *order], kind="stable")
         position = pd.Series(range(len(table)), index=table.index)
-        trace = _trace(conversion.sources[domain], position, conversion.flats.ledger)
+        trace = _trace(conversion.sources[domain], position, ledger, rank)
         table = table.reset_index(drop=True)
         conversion.frames[domain] = table
         datasets[domain] = _dataset(conversion, domain, table, columns, trace, keys)
@@ -244,24 +246,30 @@ def _transportable(conversion: Conversion, domain: str, frame: pd.DataFrame) -> 
                 table[name] = table[name].mask(wrong)
         elif not name.startswith("%") and is_char(table[name]):
             text = table[name].str.strip()
-            table[name], lost = to_ascii(text.mask(text == ""))
+            if (blank := text == "").any():
+                text = text.mask(blank)
+            table[name], lost = to_ascii(text)
             if lost.any():
                 conversion.context(domain).report("SD0003", name, table, lost)
     return table
 
 
-def _trace(source: pd.DataFrame, position: pd.Series, ledger: pd.DataFrame) -> pd.DataFrame:
+def _trace(
+    source: pd.DataFrame, position: pd.Series, ledger: pd.DataFrame, rank: np.ndarray
+) -> pd.DataFrame:
+    """The resources of every record, by record and `rank` of the resource in the order of keys."""
+    row = position[source["row"]].to_numpy()
+    source = source.iloc[np.lexsort((rank[source["r"].to_numpy()], row))]
     resources = ledger[["resource_type", "id", "version"]].take(source["r"].to_numpy())
-    trace = pd.DataFrame(
+    return pd.DataFrame(
         {
-            "row": position[source["row"]].to_numpy(),
+            "row": np.sort(row),
             "parent_kind": "FHIR",
-            "parent": resources["resource_type"].to_numpy(),
-            "parent_key": resources["id"].to_numpy(),
-            "version": resources["version"].to_numpy(),
+            "parent": resources["resource_type"].array,
+            "parent_key": resources["id"].array,
+            "version": resources["version"].array,
         }
     )
-    return trace.sort_values(["row", "parent", "parent_key"], kind="stable", ignore_index=True)
 
 
 def _dataset(  # noqa: PLR0917

@@ -47,9 +47,12 @@ def _fits_calendar(values: pd.Series) -> pd.Series:
 
 def to_date(dtc: pd.Series) -> pd.Series:
     """The complete dates of a --DTC as `datetime64[s]`; partial and missing dates are NaT."""
-    return pd.to_datetime(dtc.str.slice(0, 10), format="%Y-%m-%d", errors="coerce").astype(
-        "datetime64[s]"
+    codes, distinct = pd.factorize(dtc)
+    days = pd.to_datetime(
+        pd.Series(distinct, dtype="str").str.slice(0, 10), format="%Y-%m-%d", errors="coerce"
     )
+    found = np.append(days.to_numpy().astype("datetime64[s]"), np.datetime64("NaT", "s"))
+    return pd.Series(found[codes], index=dtc.index)  # code -1 (missing) is the last
 
 
 def study_day(dtc: pd.Series, reference: pd.Series) -> pd.Series:
@@ -58,8 +61,13 @@ def study_day(dtc: pd.Series, reference: pd.Series) -> pd.Series:
     References:
         SDTMIG v3.4, section 4.4.4.
     """
-    elapsed = (to_date(dtc) - to_date(reference)).dt.days
-    return pd.Series(np.where(elapsed >= 0, elapsed + 1, elapsed), index=dtc.index, dtype="float64")
+    return study_day_of(to_date(dtc), to_date(reference))
+
+
+def study_day_of(date: pd.Series, reference: pd.Series) -> pd.Series:
+    """The same for complete dates."""
+    elapsed = (date - reference).dt.days
+    return pd.Series(np.where(elapsed >= 0, elapsed + 1, elapsed), index=date.index, dtype="float64")
 
 
 def age_in_years(birth: pd.Series, reference: pd.Series) -> pd.Series:

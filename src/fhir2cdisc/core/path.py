@@ -26,7 +26,8 @@ References:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from fhir2cdisc.core import concept
@@ -98,6 +99,7 @@ def text(value: Any) -> str:
     return str(value)
 
 
+@lru_cache(maxsize=65536)
 def reference_key(reference: str) -> str:
     """``Type/id`` of a literal reference; what is no such reference stays as it is.
 
@@ -122,13 +124,16 @@ def _key(node: Any) -> str | None:
     return f"{node.get('resourceType')}/{node['id']}" if node.get("id") else None
 
 
-def _has(node: Any, names: tuple[str, ...], wanted: str) -> bool:
+def _has(node: Any, names: Sequence[str], wanted: str) -> bool:
     """Whether any value at the end of these elements equals the text."""
-    nodes = [node]
-    for name in names:
-        found = (n.get(name) for n in nodes)
-        nodes = [m for n in found if n is not None for m in (n if n.__class__ is list else (n,))]
-    return any(text(n) == wanted for n in nodes)
+    name, *rest = names
+    found = node.get(name)
+    if found is None:
+        return False
+    for value in found if found.__class__ is list else (found,):
+        if value is not None and (_has(value, rest, wanted) if rest else text(value) == wanted):
+            return True
+    return False
 
 
 _LEAVES = {
@@ -143,12 +148,28 @@ _NAMES = {"text": text, "concept": _concept, "reference": _reference, "key": _ke
 
 
 class _Leaf(NamedTuple):
-    """Where a value goes: its number, how it is read, and whether only the first one counts."""
+    """Where a value goes: its number, how it is read, and whether only the first one counts.
+
+    With `among` the value goes nowhere: the leaf says whether it is one of these texts.
+    """
 
     number: int
     expression: str
     starts: tuple[str, ...]
     first: bool
+    among: tuple[str, ...]
+
+    def lines(self, node: str) -> list[str]:
+        value = f"v{self.number}"
+        read = f"t = {self.expression.format(node)}"
+        if self.among:
+            return [read, f"if {self.number} < hit and t in {self.among!r}: hit = {self.number}"]
+        # A urn: does not say its type; it is checked where it is joined.
+        start = f" and t.startswith({self.starts!r})" if self.starts else ""
+        lines = [read, f"if t{start}:", f" if {value} is None: {value} = t"]
+        if not self.first:
+            lines.append(f" elif {value} != t: several({self.number})")
+        return lines
 
 
 class _Tree:
@@ -158,7 +179,7 @@ class _Tree:
         self.children: dict[tuple[str, ...], _Tree] = {}
         self.leaves: list[_Leaf] = []
 
-    def add(self, path: str, number: int, leaf: str = "") -> None:
+    def add(self, path: str, number: int, leaf: str = "", among: Sequence[str] = ()) -> None:
         """Add a path; `leaf` says how its end is read where the path does not."""
         tree, first, last = self, False, ""
         starts: tuple[str, ...] = ()
@@ -179,18 +200,10 @@ class _Tree:
                 last, starts = step.name, (f"{argument}/", "urn:") if argument else ()
             else:
                 raise PathError(path, at=step.name)
-        tree.leaves.append(_Leaf(number, _LEAVES[last or leaf], starts, first))
+        tree.leaves.append(_Leaf(number, _LEAVES[last or leaf], starts, first, tuple(among)))
 
     def write(self, node: str, lines: list[str], indent: str) -> None:
-        for leaf in self.leaves:
-            leaf_value = f"v{leaf.number}"
-            lines.append(f"{indent}t = {leaf.expression.format(node)}")
-            # A urn: does not say its type; it is checked where it is joined.
-            start = f" and t.startswith({leaf.starts!r})" if leaf.starts else ""
-            lines.append(f"{indent}if t{start}:")
-            lines.append(f"{indent} if {leaf_value} is None: {leaf_value} = t")
-            if not leaf.first:
-                lines.append(f"{indent} elif {leaf_value} != t: several({leaf.number})")
+        lines += [indent + line for leaf in self.leaves for line in leaf.lines(node)]
         extensions = [(k[1], tree) for k, tree in self.children.items() if k[0] == "extension"]
         if extensions:
             child = f"{node}e"
@@ -204,7 +217,12 @@ class _Tree:
         for number, (key, tree) in enumerate(self.children.items()):
             child = f"{node}_{number}"
             if key[0] == "where":
-                lines.append(f"{indent}if has({node}, {tuple(key[1].split('.'))!r}, {key[2]!r}):")
+                first, _, rest = key[1].partition(".")
+                test = f"has({node}, {tuple(key[1].split('.'))!r}, {key[2]!r})"
+                if not rest:  # nearly always one text
+                    lines.append(f"{indent}w = {node}.get({first!r})")
+                    test = f"w == {key[2]!r} or (w is not None and w.__class__ is not str and {test})"
+                lines.append(f"{indent}if {test}:")
                 tree.write(node, lines, indent + " ")
             elif key[0] == "element":
                 lines.append(f"{indent}{child} = {node}.get({key[1]!r})")
@@ -243,12 +261,29 @@ def compile_nodes(path: str) -> Callable[[Any], list[Any]]:
     """A function from a node to the JSON nodes at a path: the elements that become rows."""
     tree = _Tree()
     tree.add(path, 0, leaf="nodes")
-    read: Callable[[Any, None], list[Any]] = _function(tree, [" out = []"], " return out", [path])
-    return lambda node: read(node, None)
+    read: Callable[[Any], list[Any]] = _function(tree, [" out = []"], " return out", [path])
+    return read
+
+
+def compile_match(
+    choices: Sequence[tuple[str, Iterable[str]]],
+) -> Callable[[Any], int]:
+    """A function from a node to the number of the first (path, texts) that holds, else their count.
+
+    A path holds if any of its values is one of the texts.
+    """
+    tree = _Tree()
+    for number, (path, among) in enumerate(choices):
+        tree.add(path, number, among=sorted(among))
+    paths = [path for path, _ in choices]
+    read: Callable[[Any], int] = _function(
+        tree, [f" hit = {len(choices)}"], " return hit", paths
+    )
+    return read
 
 
 def _function(tree: _Tree, start: list[str], end: str, paths: Sequence[str]) -> Any:
-    lines = ["def read(n, several):", *start]
+    lines = ["def read(n, several=None):", *start]
     tree.write("n", lines, " ")
     scope: dict[str, Any] = dict(_NAMES)
     try:

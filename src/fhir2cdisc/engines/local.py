@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from fhir2cdisc.converters.fhir_to_flat import (
-    Entry,
     FlatReader,
     Flats,
     Part,
@@ -72,8 +71,7 @@ def _read(reader: FlatReader, piece: Piece) -> Part:
     paused = gc.isenabled()
     gc.disable()
     try:
-        entries: Iterable[Entry] = (Entry(*found) for found in read_piece(piece, issues))
-        return reader.read(entries, piece.name, issues)
+        return reader.read(read_piece(piece, issues), piece.name, issues)
     finally:
         if paused:
             gc.enable()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fhir2cdisc.core.column import Column, Context, Origin
-from fhir2cdisc.core.dates import study_day, to_date
+from fhir2cdisc.core.dates import study_day_of, to_date
 from fhir2cdisc.core.verbs import const
 from fhir2cdisc.sdtm import standard
 
@@ -49,9 +49,13 @@ def sequence(domain: str, keys: tuple[str, ...]) -> dict[str, Column]:
     return {f"{domain}SEQ": Sequence(keys=keys)}
 
 
-def _of_subject(table: pd.DataFrame, context: Context, variable: str) -> pd.Series:
-    dm = context.frames["DM"].set_index("USUBJID")[variable]
-    return dm.reindex(table["USUBJID"].to_numpy()).set_axis(table.index)
+def _date_of_subject(table: pd.DataFrame, context: Context, variable: str) -> pd.Series:
+    """A date of DM for every record of `table`."""
+    dm = context.frames["DM"]
+    dates = to_date(dm[variable]).array
+    codes, subjects = pd.factorize(table["USUBJID"])
+    place = pd.Index(dm["USUBJID"]).get_indexer(subjects)
+    return pd.Series(dates.take(place, allow_fill=True).take(codes, allow_fill=True), table.index)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +65,9 @@ class StudyDay(Column):
     date: str
 
     def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
-        return study_day(table[self.date], _of_subject(table, context, "RFSTDTC"))
+        return study_day_of(
+            to_date(table[self.date]), _date_of_subject(table, context, "RFSTDTC")
+        )
 
     def describe(self) -> str:
         return f"{self.date} - DM.RFSTDTC, plus 1 if on or after it; empty if a date is partial"
@@ -79,8 +85,8 @@ class Epoch(Column):
 
     def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
         day = to_date(table[self.date])
-        first = to_date(_of_subject(table, context, "RFXSTDTC"))
-        last = to_date(_of_subject(table, context, "RFXENDTC"))
+        first = _date_of_subject(table, context, "RFXSTDTC")
+        last = _date_of_subject(table, context, "RFXENDTC")
         epoch = pd.Series("TREATMENT", index=table.index, dtype="str")
         epoch = epoch.mask(day < first, "SCREENING").mask(day > last, "FOLLOW-UP")
         return epoch.where(day.notna() & first.notna())
@@ -102,7 +108,7 @@ class LastBeforeExposure(Column):
 
     def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
         day = to_date(table[self.date])
-        first = to_date(_of_subject(table, context, "RFXSTDTC"))
+        first = _date_of_subject(table, context, "RFXSTDTC")
         before = table.loc[table[self.result].notna() & day.notna() & (day <= first)]
         keys = ["USUBJID", *self.by]
         order = before.assign(day=day[before.index]).sort_values(
