@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from fhir2cdisc.cli import main
+from fhir2cdisc.converters import sdtm_to_adam
 from fhir2cdisc.simulate import codes, simulate
 
 REQUIRED = {"dm", "tu", "tr", "rs", "ae", "ex", "pr", "ds", "supptu", "relrec"}
@@ -116,6 +117,14 @@ def test_adam_reads_other_formats_of_the_same_sdtm(
 def test_the_number_of_jobs_does_not_matter(study: Path, converted: Path, tmp_path: Path) -> None:
     run("convert", study, "--study", study / "study.toml", "--out", tmp_path / "out", "--jobs", 3)
     assert same(converted, tmp_path / "out")
+
+
+def test_the_number_of_subjects_derived_at_once_does_not_matter(
+    example: Path, example_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sdtm_to_adam, "BLOCK", 5)
+    run("convert", example_study.parent, "--study", example_study, "--out", tmp_path / "out")
+    assert same(tmp_path / "out", example)
 
 
 def test_the_order_of_the_sources_does_not_matter(study: Path, tmp_path: Path) -> None:

@@ -67,7 +67,8 @@ def study_day(dtc: pd.Series, reference: pd.Series) -> pd.Series:
 def study_day_of(date: pd.Series, reference: pd.Series) -> pd.Series:
     """The same for complete dates."""
     elapsed = (date - reference).dt.days
-    return pd.Series(np.where(elapsed >= 0, elapsed + 1, elapsed), index=date.index, dtype="float64")
+    day = np.where(elapsed >= 0, elapsed + 1, elapsed)
+    return pd.Series(day, index=date.index, dtype="float64")
 
 
 def age_in_years(birth: pd.Series, reference: pd.Series) -> pd.Series:

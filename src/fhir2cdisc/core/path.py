@@ -221,7 +221,8 @@ class _Tree:
                 test = f"has({node}, {tuple(key[1].split('.'))!r}, {key[2]!r})"
                 if not rest:  # nearly always one text
                     lines.append(f"{indent}w = {node}.get({first!r})")
-                    test = f"w == {key[2]!r} or (w is not None and w.__class__ is not str and {test})"
+                    other = "w is not None and w.__class__ is not str"
+                    test = f"w == {key[2]!r} or ({other} and {test})"
                 lines.append(f"{indent}if {test}:")
                 tree.write(node, lines, indent + " ")
             elif key[0] == "element":
