@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from fhir2cdisc.converters.link import link
 from fhir2cdisc.core import concept as concepts
 from fhir2cdisc.core.column import Context
 from fhir2cdisc.core.linkage import Registry, TreatmentRows
+from fhir2cdisc.core.text import is_among
 from fhir2cdisc.sdtm.irradiation import collapse_volumes, irradiation_status, number_sites
 
 
@@ -35,7 +35,7 @@ def register(registry: Registry, context: Context, protocol: str) -> pd.DataFram
     keys = pd.concat(
         [column.evaluate(context.flats[rows], context) for rows, column in registry.lesions]
     ).dropna()
-    lesions = body[_is_among(body["key"], keys)]
+    lesions = body[is_among(body["key"], keys)]
     treated = sites[sites["treats"]]
     links = link(lesions[["key", "subject"]], treated, registry.evidence, context)
     given = treated[treated["protocol"]]
@@ -49,12 +49,6 @@ def register(registry: Registry, context: Context, protocol: str) -> pd.DataFram
         subject=sites["subject"].reindex(links["right"]).to_numpy(),
     )
     return named.rename(columns={"left": "lesion"})[["subject", "site", "lesion", "grade"]]
-
-
-def _is_among(values: pd.Series, among: pd.Series) -> np.ndarray:
-    """As `Series.isin`, which for text takes its time with each value of `among`."""
-    found: np.ndarray = pd.Index(among.unique()).get_indexer(pd.Index(values)) >= 0
-    return found
 
 
 def _bodies(registry: Registry, context: Context) -> pd.DataFrame:
@@ -111,7 +105,7 @@ def _report(
     unknown = status.loc[status["status"].isna() & status["grade"].notna(), "key"]
     if len(unknown):
         context.issues.add("SD0005", "", unknown[:200], len(unknown))
-    with_lesions = given[_is_among(given["subject"], lesions["subject"])]
+    with_lesions = given[is_among(given["subject"], lesions["subject"])]
     alone = with_lesions[~with_lesions.index.isin(links["right"])]
     if len(alone):
         context.issues.add("SD0006", "", alone["course"].unique()[:200], len(alone))

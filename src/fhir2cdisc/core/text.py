@@ -47,6 +47,16 @@ def is_char(series: pd.Series) -> bool:
     return isinstance(series.dtype, pd.StringDtype)
 
 
+def is_among(values: pd.Series | pd.Index, among: pd.Series | pd.Index) -> np.ndarray:
+    """Which texts are among others; unlike pandas' `isin` it does not take long if these are many.
+
+    Missing values are among nothing.
+    """
+    index = pd.Index(pd.Series(among).dropna().unique())
+    found: np.ndarray = index.get_indexer(pd.Index(values)) >= 0
+    return found
+
+
 def iso_text(dates: pd.Series, *, time: bool) -> pd.Series:
     """Dates as ISO 8601 text, to the day or with the time to the second; index 0, 1, 2 ..."""
     seconds: np.ndarray = dates.to_numpy().astype("datetime64[s]")

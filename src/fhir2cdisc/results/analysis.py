@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.core.text import is_among
 from fhir2cdisc.results.endpoint_table import Scope
 from fhir2cdisc.study import Study
 
@@ -37,10 +38,11 @@ class Analysis:
         frame = self.adam.get(dataset)
         if frame is None:
             return None
-        kept = frame["USUBJID"].isin(self.subjects(flag))
+        kept = pd.Series(data=True, index=frame.index)
         for name, value in where.items():
             kept &= frame[name].eq(value)
-        return frame[kept]
+        found = frame[kept]
+        return found[is_among(found["USUBJID"], self.subjects(flag))]
 
     def scope(self, dataset: str, flag: str, **where: str) -> Scope:
         """The same in words."""
