@@ -110,7 +110,7 @@ def study_page() -> str:
     schema = Study.model_json_schema()
     parts = [MADE, STUDY]
     for name, field in schema["properties"].items():
-        if name == "folder":  # where the file is, not a key in it
+        if name == "file":  # where the file is, not a key in it
             continue
         target = field.get("$ref") or next((r["$ref"] for r in field.get("allOf", ())), None)
         if target is None:

@@ -38,6 +38,7 @@ from fhir2cdisc.readers.sdtm import read_datasets
 from fhir2cdisc.results.endpoints import compute_endpoints
 from fhir2cdisc.sdtm.relrec import relate
 from fhir2cdisc.study import Study
+from fhir2cdisc.terminology.additions import check_additions
 from fhir2cdisc.terminology.terms import Terminology
 
 
@@ -55,9 +56,17 @@ def reading_plan(study: Study) -> ReadingPlan:
 
 
 def terminology(study: Study) -> Terminology:
-    """The package's terminology with the study's on top."""
-    visits = {visit.upper(): f"{number:g}" for visit, number in study.visits.items()}
-    return Terminology(study.folder, {**study.aliases, "VISITNUM": visits})
+    """The package's terminology with the study's on top.
+
+    Raises:
+        StudyError: what the study adds cannot be read, or has no effect or no place in a codelist.
+    """
+    mappings = [mapping for domain in study.customise(MAPPINGS) for mapping in domain]
+    in_use = frozenset[str]().union(*(mapping.codelists for mapping in mappings))
+    check_additions(study.file, study.aliases, in_use - {"VISITNUM"})
+    visits = {visit: f"{number:.15g}" for visit, number in study.visits.items()}
+    folder = study.file.parent if study.file is not None else None
+    return Terminology(folder, {**study.aliases, "VISITNUM": visits})
 
 
 def convert(

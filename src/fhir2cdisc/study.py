@@ -8,23 +8,30 @@ key. See docs/study.md for the keys.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from fhir2cdisc.core.column import Column
+from fhir2cdisc.core.dates import is_date
 from fhir2cdisc.core.mapping import DomainMapping
 from fhir2cdisc.core.path import compile_paths
-from fhir2cdisc.core.verbs import const, first_of, path, recode, var
+from fhir2cdisc.core.verbs import const, first_of, iso8601, number, path, recode, var
 from fhir2cdisc.errors import PathError, StudyError
 from fhir2cdisc.sdtm import standard
+from fhir2cdisc.terminology import codelists
+from fhir2cdisc.terminology.additions import nearest, wrong_term
+
+Texts = Annotated[tuple[str, ...], Field(strict=False)]  # TOML has lists, no tuples
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, strict=True, allow_inf_nan=False
+    )
 
 
 class Identity(_Settings):
@@ -41,7 +48,7 @@ class Identity(_Settings):
 class Treatment(_Settings):
     """[treatment]."""
 
-    drugs: tuple[str, ...] = ()
+    drugs: Texts = ()
     """Study drugs, by the text, display or code of the medication; none: see EX."""
     arm: str = "Treatment"
     """ARM of every enrolled and ACTARM of every treated subject: the study has one arm."""
@@ -51,7 +58,7 @@ class Treatment(_Settings):
     """Days after the last treatment during which an adverse event is treatment-emergent."""
     sequence: str = "RT + PD-1"
     """TRTSEQP, the planned sequence of treatments."""
-    related: tuple[str, ...] = (
+    related: Texts = (
         "RELATED", "POSSIBLY RELATED", "PROBABLY RELATED", "DEFINITELY RELATED",
         "POSSIBLE", "PROBABLE", "DEFINITE", "Y",
     )  # fmt: skip
@@ -109,7 +116,7 @@ class Response(_Settings):
     """Whether a new lesion that proves unequivocal is PD from its equivocal scan on (4.3.5)."""
     sd_min_days: int = Field(default=42, ge=0)
     """Days from the start for SD as best response (4.6)."""
-    nt_pd_states: tuple[str, ...] = ("UNEQUIVOCAL",)
+    nt_pd_states: Texts = ("UNEQUIVOCAL",)
     """TUMSTATE values of a non-target lesion that mean unequivocal progression."""
     evaluator: str = "INVESTIGATOR"
     """Whose lesions are used where several evaluators read them (TUEVAL)."""
@@ -126,7 +133,7 @@ class Endpoints(_Settings):
     """Planned days between tumour assessments."""
     visit_window_days: int = Field(default=7, ge=0)
     """Allowed deviation, days."""
-    months: int = Field(default=6, gt=0)
+    months: int = Field(default=6, gt=0, le=600)
     """Calendar months of the landmark and of the lesion-level analysis."""
     nrcr_rule: Literal["best", "sustained", "last", "landmark"] = "best"
     """When a non-irradiated lesion counts as controlled."""
@@ -142,7 +149,7 @@ class Endpoints(_Settings):
 class Fhir(_Settings):
     """[fhir]."""
 
-    modifier_extensions: tuple[str, ...] = ()
+    modifier_extensions: Texts = ()
     """URLs of modifier extensions that do not change what a resource means for this study."""
 
 
@@ -173,8 +180,18 @@ class Study(_Settings):
     """Codelist or value set -> source text or ``system|code`` -> CDISC term."""
     mapping: Mapping[str, DomainColumns] = Field(default_factory=dict)
     """[mapping.XX.columns]: variables of a domain that the study reads elsewhere, or adds."""
-    folder: Path | None = Field(default=None, exclude=True)
-    """Where study.toml is: conceptmaps/ and valuesets/ beside it win over the package's."""
+    file: Path | None = Field(default=None, exclude=True)
+    """The study file: conceptmaps/ and valuesets/ beside it win over the package's."""
+
+    @field_validator("visits")
+    @classmethod
+    def _visits_have_names(cls, visits: Mapping[str, float]) -> Mapping[str, float]:
+        names = [" ".join(name.split()).upper() for name in visits]
+        if "" in names:
+            raise ValueError("a visit has no name")
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"{twice[0]} is there twice, but for case and blanks")
+        return visits
 
     def customise(
         self, domains: Sequence[tuple[DomainMapping, ...]]
@@ -189,7 +206,7 @@ class Study(_Settings):
         """
         own = {mappings[0].domain for mappings in domains}
         if unknown := sorted(set(self.mapping) - own):
-            raise StudyError(f"study.toml: there is no mapping of {', '.join(unknown)}  @ mapping")
+            raise self._wrong(f"there is no mapping of {', '.join(unknown)}", "mapping")
         return tuple(
             tuple(
                 replace(mapping, columns={**mapping.columns, **self._columns(mapping.domain)})
@@ -201,18 +218,23 @@ class Study(_Settings):
         )
 
     def _columns(self, domain: str) -> dict[str, Column]:
-        known = {variable.name for variable in standard.variables(domain)}
+        known = {variable.name: variable for variable in standard.variables(domain)}
         columns: dict[str, Column] = {}
         for name, spec in self.mapping[domain].columns.items():
             where = f"mapping.{domain}.columns.{name}"
             if name in {"STUDYID", "DOMAIN", "USUBJID", f"{domain}SEQ"}:
-                raise StudyError(f"study.toml: {name} is made by the program  @ {where}")
-            if name in known and standard.type_of(name, domain) == "Num" and "const" in spec:
-                raise StudyError(f"study.toml: {name} is a number, not a text  @ {where}")
+                raise self._wrong(f"{name} is made by the program", where)
             if name not in known:
-                raise StudyError(f"study.toml: {domain} has no variable {name}  @ {where}")
-            columns[name] = read_column(spec, where)
+                near = nearest(name, known)
+                raise self._wrong(f"{domain} has no variable {name}{near}", where)
+            try:
+                columns[name] = read_column(spec, known[name])
+            except StudyError as error:
+                raise self._wrong(str(error), where) from None
         return columns
+
+    def _wrong(self, sentence: str, key: str) -> StudyError:
+        return StudyError(f"{self.file or 'study.toml'}: {sentence}  @ {key}")
 
     @property
     def id(self) -> str:
@@ -236,40 +258,74 @@ class Study(_Settings):
         return self.model_dump(mode="json")
 
 
-def read_column(spec: Any, where: str) -> Column:
+def read_column(spec: Mapping[str, Any], variable: standard.Variable) -> Column:
     """The column that a TOML table stands for: the same verbs as in a mapping module.
 
+    What the engine checks in the mappings of the package holds here, too: dates, numbers, and the
+    terms of a codelist that is not extensible.
+
     Raises:
-        StudyError: not exactly one verb, or a path that cannot be read, with its place.
+        StudyError: not exactly one verb, a path that cannot be read, or a constant that the
+            variable cannot have.
     """
-    verbs = _VERBS.keys() & spec.keys() if isinstance(spec, Mapping) else set()
-    if len(verbs) != 1 or not spec.keys() <= {*_VERBS, "from", "comment"}:
-        raise StudyError(f"study.toml: expected exactly one of {', '.join(_VERBS)}  @ {where}")
+    column = _read(spec, variable)
     try:
-        column = _VERBS[verbs.pop()](spec, where)
         compile_paths(sorted(column.paths))
-    except (KeyError, TypeError, PathError) as error:
-        raise StudyError(f"study.toml: cannot be read: {error}  @ {where}") from None
-    return replace(column, comment=str(spec.get("comment", column.comment)))
+    except PathError as error:
+        raise StudyError(str(error)) from None
+    closed = _closed(variable)
+    if variable.name.endswith("DTC"):
+        column = iso8601(column)
+    elif variable.type == "Num":
+        column = number(column)
+    elif closed and "const" not in spec and spec.get("recode") != closed:
+        column = recode(column, closed)
+    return replace(column, comment=str(spec.get("comment", "")))
 
 
-def _recode(spec: Mapping[str, Any], where: str) -> Column:
-    return recode(read_column(spec["from"], f"{where}.from"), str(spec["recode"]), keep=True)
+def _codelists(variable: standard.Variable) -> list[codelists.Codelist]:
+    return [codelists.codelist(code) for code in variable.codelists if codelists.known(code)]
 
 
-def _first_of(spec: Mapping[str, Any], where: str) -> Column:
-    if not spec["first_of"]:
-        raise StudyError(f"study.toml: first_of needs at least one column  @ {where}")
-    return first_of(*(read_column(s, f"{where}.first_of") for s in spec["first_of"]))
+def _closed(variable: standard.Variable) -> str:
+    """The codelist whose terms alone a variable may have, if there is one."""
+    return next((found.name for found in _codelists(variable) if not found.extensible), "")
 
 
-_VERBS: dict[str, Callable[[Mapping[str, Any], str], Column]] = {
-    "path": lambda spec, _where: path(str(spec["path"])),
-    "const": lambda spec, _where: const(str(spec["const"])),
-    "var": lambda spec, _where: var(str(spec["var"])),
-    "recode": _recode,
-    "first_of": _first_of,
-}
+def _read(spec: Any, variable: standard.Variable, *, raw: bool = False) -> Column:
+    """One verb; `raw` is a source to be recoded, not yet a value of the variable."""
+    verbs = set(_VERBS) & spec.keys() if isinstance(spec, Mapping) else set()
+    if len(verbs) != 1 or not spec.keys() <= {*_VERBS, "from", "comment"}:
+        raise StudyError(f"expected exactly one of {', '.join(_VERBS)}")
+    (verb,) = verbs
+    value = spec[verb]
+    if verb == "first_of":
+        if not isinstance(value, list) or not value:
+            raise StudyError("first_of needs at least one column")
+        return first_of(*(_read(item, variable, raw=raw) for item in value))
+    if not isinstance(value, str):
+        raise StudyError(f"{verb} takes a text, in quotes")
+    if verb == "recode":
+        if "from" not in spec:
+            raise StudyError("recode needs a column to recode: from")
+        return recode(_read(spec["from"], variable, raw=True), value, keep=not _closed(variable))
+    if verb == "const" and not raw:
+        _check_constant(value, variable)
+    return {"path": path, "const": const, "var": var}[verb](value)
+
+
+def _check_constant(value: str, variable: standard.Variable) -> None:
+    """A constant is known before any data: what the variable cannot have is refused."""
+    if variable.type == "Num":
+        raise StudyError(f"{variable.name} is a number, not a text")
+    if variable.name.endswith("DTC") and not is_date(value):
+        raise StudyError(f"{value} is no date of ISO 8601")
+    wrong = [wrong_term(found.name, value) for found in _codelists(variable)]
+    if wrong and all(wrong):
+        raise StudyError(wrong[0])
+
+
+_VERBS = ("path", "const", "var", "recode", "first_of")
 
 
 def read_study(file: Path | None) -> Study:
@@ -286,17 +342,43 @@ def read_study(file: Path | None) -> Study:
         raise StudyError(f"{file}: cannot be read ({error.strerror}); check --study") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise StudyError(f"{file}: is not valid TOML: {error}") from error
-    if "folder" in content:
-        raise StudyError(f"{file}: unknown key  @ folder")
+    if "file" in content:
+        raise StudyError(f"{file}: unknown key  @ file")
     try:
-        return Study(**content, folder=file.parent)
+        return Study(**content, file=file)
     except ValidationError as error:
         lines = [f"{_sentence(e)}  @ {'.'.join(map(str, e['loc']))}" for e in error.errors()]
         raise StudyError(f"{file}: " + "; ".join(lines)) from None
 
 
+_EXPECTED = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "string_type": "a text, in quotes",
+    "bool_type": "true or false",
+    "tuple_type": "a list, in square brackets",
+    "dict_type": "a table",
+    "mapping_type": "a table",
+    "model_type": "a table",
+    "literal_error": "{expected}",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "string_too_long": "at most {max_length} characters",
+}
+
+
 def _sentence(error: Any) -> str:
-    if error["type"] == "extra_forbidden":
+    """What is wrong with a key, in our own words."""
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden":
         return "unknown key"
-    text: str = error["msg"]
-    return text[:1].lower() + text[1:]
+    if kind in _EXPECTED:
+        return "expected " + _EXPECTED[kind].format(**context)
+    if kind == "string_pattern_mismatch":
+        section, key = error["loc"]
+        meaning = getattr(Study(), section).__class__.model_fields[key].description
+        return f"does not fit: {meaning}"
+    return str(context.get("error", error["msg"]))

@@ -242,7 +242,7 @@ def _transportable(conversion: Conversion, domain: str, frame: pd.DataFrame) -> 
             size = table[name].abs()
             wrong = (size > LARGEST) | ((size < SMALLEST) & (size > 0))
             if wrong.any():
-                conversion.context(domain).report("SD0010", name, table, wrong)
+                conversion.context(domain).report("SD0010", f"{name} is out of range", table, wrong)
                 table[name] = table[name].mask(wrong)
         elif not name.startswith("%") and is_char(table[name]):
             text = table[name].str.strip()

@@ -107,6 +107,11 @@ class Column(ABC):
         """The paths of other flat tables."""
         return frozenset()
 
+    @property
+    def codelists(self) -> frozenset[str]:
+        """The codelists that sources are mapped to."""
+        return frozenset()
+
     @abstractmethod
     def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
         """The values, with the index of `table`; `str` unless the column says otherwise."""

@@ -22,19 +22,25 @@ class Coding(NamedTuple):
 
 
 def encode(concept: dict[str, Any]) -> str | None:
-    """A FHIR CodeableConcept (or a bare Coding) as one text, or None if it says nothing."""
+    """A FHIR CodeableConcept (or a bare Coding) as one text, or None if it says nothing.
+
+    Raises `TypeError` or `AttributeError` where it is misshapen.
+    """
     codings = concept.get("coding")
-    if codings is None and "code" in concept and concept["code"].__class__ is str:
+    if codings is None and "code" in concept:
         codings = (concept,)
-    items = [
-        f"{coding.get('system') or ''}{FIELD}{coding.get('code') or ''}{FIELD}"
-        f"{coding.get('display') or ''}"
-        for coding in codings or ()
-        if coding
-    ]
+    items = [_item(coding) for coding in codings or () if coding]
     if text := concept.get("text"):
         items.append(FIELD + FIELD + text)
     return ITEM.join(items) or None
+
+
+def _item(coding: dict[str, Any]) -> str:
+    parts = (coding.get("system", ""), coding.get("code", ""), coding.get("display", ""))
+    try:
+        return FIELD.join(parts)
+    except TypeError:  # null says nothing, anything else than text is no Coding
+        return FIELD.join("" if part is None else part for part in parts)
 
 
 def decode(text: str) -> Iterator[Coding]:

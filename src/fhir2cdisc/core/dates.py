@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 
 _ZONE = r"(?:Z|[+-]\d{2}:\d{2})$"
-_DATE = r"^(\d{4})(?:-(\d{2})(?:-(\d{2})(?:T(\d{2}):(\d{2})(?::(\d{2})(\.\d+)?)?)?)?)?$"
+_DATE = r"\d{4}(?:-\d{2}(?:-\d{2})?)?"
+_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?"
+_DTC = rf"(?:{_DATE}|\d{{4}}-\d{{2}}-\d{{2}}T{_TIME})"
 
 
 def without_zone(dtc: pd.Series) -> pd.Series:
@@ -18,31 +20,42 @@ def without_zone(dtc: pd.Series) -> pd.Series:
     return local.str.replace(r"(T\d{2}:\d{2}:\d{2})\.\d+$", r"\1", regex=True)
 
 
+def as_collected(raw: pd.Series) -> tuple[pd.Series, dict[str, pd.Series]]:
+    """FHIR dates as --DTC, and what is wrong with which of them: sentence -> mask.
+
+    What cannot be used is left out, but no more than that: a good date whose time is none stays.
+    """
+    dtc = without_zone(raw)
+    bad = ~is_possible(dtc)
+    if not bad.any():
+        return dtc, {}
+    trimmed = raw[bad].str.strip()
+    whole = without_zone(trimmed)
+    day = whole.str.extract(r"^(\d{4}-\d{2}-\d{2})[T ]", expand=False).astype("str")
+    fits, dated = is_possible(whole), day.notna() & is_possible(day)
+    dtc = dtc.mask(bad, whole.where(fits, day.where(dated)).reindex(dtc.index))
+    shaped = whole.str.fullmatch(_DATE) | day.notna()
+    kinds = {
+        "blanks around the date were cut off": fits,
+        "the time is no time of day and was left out; the date stays": ~fits & dated,
+        "is no day of the calendar from 1900 to 2200 and was left out": ~fits & ~dated & shaped,
+        "is no date as FHIR writes it and was left out": ~fits & ~dated & ~shaped,
+    }
+    found = {text: rows for text, rows in kinds.items() if rows.any()}
+    return dtc, {text: rows.reindex(dtc.index, fill_value=False) for text, rows in found.items()}
+
+
+def is_date(text: str) -> bool:
+    """Whether a text is a date or date and time of ISO 8601 that a --DTC can hold."""
+    return bool(is_possible(without_zone(pd.Series([text], dtype="str"))).all())
+
+
 def is_possible(dtc: pd.Series) -> pd.Series:
     """True where a --DTC (or a truncated one) is a date of the calendar; missing is possible."""
     values = pd.Series(dtc.dropna().unique(), dtype="str")
-    parsed = pd.to_datetime(values, format="ISO8601", errors="coerce")
-    usual = parsed.dt.year.between(1900, 2200) & values.str.len().isin([4, 7, 10, 16, 19])
-    usual &= values.str.slice(4, 5).isin(["", "-"]) & values.str.slice(10, 11).isin(["", "T"])
-    usual &= values.str.slice(17, 19).ne("60")
-    rest = values[~usual]
-    if rest.empty:
-        return pd.Series(data=True, index=dtc.index)
-    return ~dtc.isin(rest[~_fits_calendar(rest)])
-
-
-def _fits_calendar(values: pd.Series) -> pd.Series:
-    """The same for values that are no plain date or minute or second: part by part."""
-    parts = values.str.extract(_DATE)
-    year, month, day, hour, minute, second = (
-        pd.to_numeric(parts[i], errors="coerce").fillna(fill)
-        for i, fill in ((0, 0), (1, 1), (2, 1), (3, 0), (4, 0), (5, 0))
-    )
-    calendar = pd.to_datetime(
-        {"year": year.clip(1900, 2200), "month": month, "day": day}, errors="coerce"
-    )
-    good = parts[0].notna() & year.between(1900, 2200) & calendar.notna()
-    return good & hour.le(23) & minute.le(59) & second.le(59)
+    days = values.str.slice(0, 10).where(values.str.fullmatch(_DTC).astype(bool))
+    years = pd.to_datetime(days, format="ISO8601", errors="coerce").dt.year
+    return ~dtc.isin(values[~years.between(1900, 2200)])
 
 
 def to_date(dtc: pd.Series) -> pd.Series:

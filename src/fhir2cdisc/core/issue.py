@@ -37,7 +37,12 @@ E_, W_, N_ = Severity.ERROR, Severity.WARNING, Severity.NOTE
 
 CATALOGUE: dict[str, Kind] = {
     # FH: the source
-    "FH0001": Kind(E_, "Line is not valid JSON", "correct or re-export the line; it was left out"),
+    "FH0001": Kind(
+        E_,
+        "Line or file is not valid JSON",
+        "correct it, or export it again: FHIR JSON is UTF-8, and a line of NDJSON ends in LF; it "
+        "was left out",
+    ),
     "FH0002": Kind(
         E_, "File ends early or is damaged", "export the file again; what could be read was used"
     ),
@@ -53,8 +58,14 @@ CATALOGUE: dict[str, Kind] = {
         W_, "Several values where one is expected; the first is used", "say which one is meant"
     ),
     "FH0008": Kind(E_, "Element has an unexpected shape", "the resource does not conform to FHIR"),
-    "FH0009": Kind(E_, "Date is impossible", "correct the date in the source; it was left out"),
-    "FH0010": Kind(W_, "Resource is given twice with the same version", "the last one was used"),
+    "FH0009": Kind(
+        E_, "Date or time is not valid", "correct it in the source; the message says what was used"
+    ),
+    "FH0010": Kind(
+        W_,
+        "Resource is given twice with the same version and different content; the last one is used",
+        "export it once, or with its versions",
+    ),
     "FH0011": Kind(
         W_, "File is not FHIR and was passed over", "remove it from the folder, or check its name"
     ),
@@ -72,9 +83,22 @@ CATALOGUE: dict[str, Kind] = {
         W_, "Resource has no id; its place in the input stands for it", "export it with its id"
     ),
     "FH0016": Kind(E_, "Unknown resourceType", "it is no FHIR resource type"),
+    "FH0017": Kind(
+        E_,
+        "Subject has no id and was left out",
+        "export the Patient with its id; nothing can refer to it without one",
+    ),
+    "FH0018": Kind(
+        E_, "File or folder cannot be read and was passed over", "check its permissions and links"
+    ),
+    "FH0019": Kind(
+        N_, "Resource is given more than once with the same content", "the copies change nothing"
+    ),
     # CT: terminology
     "CT0001": Kind(
-        W_, "Code has no CDISC term", "add it to conceptmaps/<codelist>.json of the study"
+        W_,
+        "Code or text has no CDISC term",
+        "give it one in [aliases] or conceptmaps/ of the study, see docs/input.md",
     ),
     "CT0002": Kind(W_, "Unit cannot be converted", "use a UCUM unit, or correct it"),
     # SD: SDTM
@@ -95,12 +119,12 @@ CATALOGUE: dict[str, Kind] = {
     ),
     "SD0006": Kind(W_, "Radiotherapy course is linked to no lesion", "name the treated lesion"),
     "SD0007": Kind(
-        N_,
+        W_,
         "No study treatment is named; every administration is taken as study treatment",
         "name it in [treatment] drugs",
     ),
     "SD0008": Kind(
-        N_,
+        W_,
         "No protocol mark on radiotherapy; every delivered course is taken as protocol treatment",
         "mark it, see docs/input.md",
     ),
@@ -108,12 +132,23 @@ CATALOGUE: dict[str, Kind] = {
         W_, "Record is given more than once under the same key", "remove the duplicates"
     ),
     "SD0010": Kind(
-        E_, "Number is out of range and was left out", "correct the number in the source"
+        E_, "Number cannot be stored and was left out", "give an exact number in range"
     ),
     "SD0011": Kind(
         E_,
         "Two Patients have one subject identifier; their ids were added",
         "give each subject its own ResearchSubject.identifier",
+    ),
+    "SD0014": Kind(W_, "Amount is negative and stays as collected", "correct it in the source"),
+    "SD0015": Kind(
+        W_,
+        "Seriousness of an adverse event and its criteria contradict each other",
+        "query AESER and the criteria",
+    ),
+    "SD0016": Kind(
+        N_,
+        "Dataset is there in several formats; one is read",
+        "keep one format, or check that they agree",
     ),
     # AD: ADaM
     "AD0001": Kind(W_, "A dataset that the derivation needs is not there", "see docs/adam.md"),

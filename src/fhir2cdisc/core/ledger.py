@@ -31,6 +31,8 @@ REASONS: dict[str, str] = {
     "misshapen": "an element that a mapping reads has an unexpected shape",
     "unknown modifierExtension": "it could negate the resource, and it is not a known one",
     "entered in error": "to be treated as though it had never been created",
+    "no id": "a subject without an id: nothing can refer to it",
+    "copy": "the same resource is in the input once more, with the same content",
     "superseded": "a newer version of the same resource is in the input",
     "same identifier": "a newer resource with the same official identifier is in the input",
     "not done": "a positive statement that it did not happen",

@@ -47,6 +47,11 @@ class DomainMapping:
         """The paths of other rows that columns read through a reference."""
         return frozenset[tuple[Rows, str]]().union(*(c.joined for c in self.all_columns()))
 
+    @property
+    def codelists(self) -> frozenset[str]:
+        """The codelists that columns recode to."""
+        return frozenset[str]().union(*(column.codelists for column in self.all_columns()))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subjects:

@@ -16,6 +16,8 @@ from fhir2cdisc.core import dates
 from fhir2cdisc.core.column import Column, Context, Origin, by_distinct
 from fhir2cdisc.core.rows import Rows
 
+_DECIMAL = r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Path(Column):
@@ -46,6 +48,10 @@ class _Of(Column):
     @property
     def joined(self) -> frozenset[tuple[Rows, str]]:
         return frozenset[tuple[Rows, str]]().union(*(s.joined for s in self.sources))
+
+    @property
+    def codelists(self) -> frozenset[str]:
+        return frozenset[str]().union(*(s.codelists for s in self.sources))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +140,10 @@ class _Recode(_Of):
     keep: bool
     quiet: bool
 
+    @property
+    def codelists(self) -> frozenset[str]:
+        return frozenset({self.codelist, *self.sources[0].codelists})
+
     def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
         raw = self.sources[0].evaluate(table, context)
         out = by_distinct(raw, lambda value: context.terms.recode(self.codelist, value))
@@ -186,12 +196,10 @@ class _When(_Of):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Iso8601(_Of):
     def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
-        raw = self.sources[0].evaluate(table, context)
-        dtc = dates.without_zone(raw)
-        possible = dates.is_possible(dtc)
-        if not possible.all():
-            context.report("FH0009", "is no date of the calendar", table, ~possible)
-        return dtc.where(possible)
+        dtc, problems = dates.as_collected(self.sources[0].evaluate(table, context))
+        for text, rows in problems.items():
+            context.report("FH0009", text, table, rows)
+        return dtc
 
     def describe(self) -> str:
         return (
@@ -200,18 +208,28 @@ class _Iso8601(_Of):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _InUnit(Column):
-    """The value of a Quantity in another unit, as exact decimal text."""
+class _Quantity(Column):
+    """The number of a Quantity as exact decimal text with its comparator; converted if asked."""
 
     element: str
     unit: str
 
     @property
     def paths(self) -> frozenset[str]:
-        return frozenset({f"{self.element}.{part}" for part in ("value", "code", "unit")})
+        parts = ("value", "comparator", *(("code", "unit") if self.unit else ()))
+        return frozenset({f"{self.element}.{part}" for part in parts})
 
     def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
         number = table[f"{self.element}.value"]
+        wrong = number.notna() & ~number.str.fullmatch(_DECIMAL).fillna(False).astype(bool)  # noqa: FBT003
+        if wrong.any():
+            context.report("FH0008", f"{self.element}.value is no number", table, wrong)
+            number = number.mask(wrong)
+        if self.unit:
+            number = self._converted(number, table, context)
+        return (table[f"{self.element}.comparator"].fillna("") + number).astype("str")
+
+    def _converted(self, number: pd.Series, table: pd.DataFrame, context: Context) -> pd.Series:
         unit = table[f"{self.element}.code"]
         unit = unit.where(unit.notna(), table[f"{self.element}.unit"])
         pair = number + concepts.FIELD + unit.fillna("")
@@ -229,7 +247,42 @@ class _InUnit(Column):
         return out
 
     def describe(self) -> str:
-        return f"{self.element} in {self.unit}"
+        if self.unit:
+            return f"{self.element} in {self.unit}"
+        return f"{self.element}.value with its {self.element}.comparator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Number(_Of):
+    quiet: bool
+
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        raw = self.sources[0].evaluate(table, context)
+        out = pd.Series(pd.to_numeric(raw, errors="coerce"), dtype="float64")
+        lost = raw.notna() & out.isna()
+        if lost.any() and not self.quiet:
+            compared = lost & raw.str.match("[<>]|ad|sa")
+            context.report("SD0010", "has a comparator", table, compared)
+            context.report("FH0008", "is no number", table, lost & ~compared)
+        return out
+
+    def describe(self) -> str:
+        return f"{self.sources[0].describe()} as number"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Check(_Of):
+    wrong: Callable[..., pd.Series]
+    code: str
+    text: str
+
+    def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
+        values = [source.evaluate(table, context) for source in self.sources]
+        context.report(self.code, self.text, table, self.wrong(*values))
+        return values[0]
+
+    def describe(self) -> str:
+        return self.sources[0].describe()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +301,10 @@ class _Join(Column):
     def joined(self) -> frozenset[tuple[Rows, str]]:
         own = frozenset((self.rows, path) for path in self.column.paths)
         return own | self.column.joined | self.reference.joined
+
+    @property
+    def codelists(self) -> frozenset[str]:
+        return self.column.codelists | self.reference.codelists
 
     def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
         key = self.reference.evaluate(table, context)
@@ -281,6 +338,10 @@ class _Gather(Column):
     def joined(self) -> frozenset[tuple[Rows, str]]:
         own = frozenset((self.rows, path) for path in self.by.paths | self.value.paths)
         return own | self.by.joined | self.value.joined
+
+    @property
+    def codelists(self) -> frozenset[str]:
+        return self.by.codelists | self.value.codelists
 
     def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
         other = context.flats[self.rows]
@@ -372,10 +433,6 @@ class _Described(Column):
         return self.text
 
 
-def _to_float(values: pd.Series) -> pd.Series:
-    return pd.Series(pd.to_numeric(values, errors="coerce"), dtype="float64")
-
-
 def path(element: str) -> Column:
     """The value at a FHIR path, as collected."""
     return _Path(path=element)
@@ -462,14 +519,12 @@ def iso8601(source: Column) -> Column:
 
 
 def quantity(element: str, unit: str = "") -> Column:
-    """The number of a Quantity as collected, with its comparator; with `unit` exactly converted."""
-    if unit:
-        return _InUnit(element=element, unit=unit)
-    number = path(f"{element}.value")
-    sign = path(f"{element}.comparator")
-    return apply(
-        (number, sign), lambda n, s: (s.fillna("") + n).astype("str"), "{} with its comparator"
-    ).as_(Origin.COLLECTED)
+    """The number of a Quantity as collected, with its comparator; with `unit` exactly converted.
+
+    What is no number is an issue, and missing.
+    """
+    origin = Origin.DERIVED if unit else Origin.COLLECTED
+    return _Quantity(element=element, unit=unit, origin=origin)
 
 
 def join(reference: Column | str, rows: Rows, column: Column) -> Column:
@@ -505,9 +560,18 @@ def apply(
     return _Apply(sources=sources, function=function, text=text)
 
 
-def number(source: Column) -> Column:
-    """The source as float64; what is no number is an issue of the converter, and missing."""
-    return apply(source, _to_float, "{} as number")
+def number(source: Column, *, quiet: bool = False) -> Column:
+    """The source as float64; what is no number is missing, and an issue if not `quiet`."""
+    return _Number(sources=(source,), quiet=quiet)
+
+
+def check(
+    source: Column, code: str, wrong: Callable[..., pd.Series], text: str, *others: Column
+) -> Column:
+    """The source as it is; where `wrong` (of it and of `others`) is true there is an issue."""
+    return _Check(
+        sources=(source, *others), wrong=wrong, code=code, text=text, origin=source.origin
+    )
 
 
 def earliest(*variables: str) -> Column:

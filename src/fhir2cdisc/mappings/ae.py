@@ -12,6 +12,7 @@ from __future__ import annotations
 from fhir2cdisc.core.column import Column, Origin
 from fhir2cdisc.core.mapping import DomainMapping
 from fhir2cdisc.core.verbs import (
+    check,
     concept,
     const,
     first_of,
@@ -44,6 +45,7 @@ KEYS = ("USUBJID", "AESTDTC", "AETERM", "AETOXGR")
 RELATED = (
     "RELATED", "PROBABLY RELATED", "POSSIBLY RELATED", "UNLIKELY RELATED", "NOT RELATED",
 )  # fmt: skip
+CRITERIA = ("AESDTH", "AESLIFE", "AESHOSP", "AESDISAB", "AESCONG", "AESMIE", "AESINTV")
 ONCONOVA = "http://onconova.github.io/fhir/StructureDefinition"
 ICARE = "http://hl7.org/fhir/us/ctcae/StructureDefinition"
 
@@ -165,20 +167,19 @@ AE = (
             "AESCONG": _criterion("C83117", "SeriousIsBirthDefect"),
             "AESMIE": _criterion("C82521"),
             "AESINTV": _criterion("C201939", "SeriousRequiresPreventImpairment"),
-            "AESER": first_of(
-                recode(concept("seriousness"), "AESER", quiet=True),
-                *(
-                    when(var(name), "Y", const("Y"))
-                    for name in (
-                        "AESDTH",
-                        "AESLIFE",
-                        "AESHOSP",
-                        "AESDISAB",
-                        "AESCONG",
-                        "AESMIE",
-                        "AESINTV",
-                    )
+            "%criterion": first_of(  # Y: one is met; N: of those stated none is
+                *(when(var(name), value, const(value)) for value in "YN" for name in CRITERIA)
+            ),
+            "AESER": check(
+                first_of(
+                    recode(concept("seriousness"), "AESER", quiet=True),
+                    when(var("%criterion"), "Y", const("Y")),
                 ),
+                "SD0015",
+                lambda serious, met: (serious == "Y") & (met == "N")
+                | (serious == "N") & (met == "Y"),
+                "",
+                var("%criterion"),
             ),
             # Relation, action, outcome
             "AEREL": _relation(to_radiotherapy=False),

@@ -18,7 +18,6 @@ from fhir2cdisc.core.verbs import (
     first_of,
     iso8601,
     nothing,
-    number,
     path,
     quantity,
     recode,
@@ -34,6 +33,7 @@ from fhir2cdisc.mappings.sources import (
     MEDICATION_START,
     RT_COURSE,
     RT_SITE,
+    dose,
     given,
     site_location,
     site_side,
@@ -78,7 +78,7 @@ EX = (
         columns={
             "EXLNKID": nothing(),
             "EXTRT": when(_PROTOCOL, "Y", upper(text_of(MEDICATION_GIVEN))),
-            "EXDOSE": number(quantity("dosage.dose")),
+            "EXDOSE": dose(quantity("dosage.dose")),
             "EXDOSU": recode(_DOSE_UNIT, "UNIT", keep=True),
             "EXROUTE": recode(concept("dosage.route"), "ROUTE", keep=True),
             "EXSTDTC": iso8601(MEDICATION_START),
@@ -95,7 +95,7 @@ EX = (
     _radiotherapy(
         RT_SITE,
         {
-            "EXDOSE": number(quantity("extension('totalDoseDelivered').valueQuantity", "Gy")),
+            "EXDOSE": dose(quantity("extension('totalDoseDelivered').valueQuantity", "Gy")),
             "EXDOSU": when(var("EXDOSE"), (), const("Gy")).as_(Origin.ASSIGNED),
         },
     ),

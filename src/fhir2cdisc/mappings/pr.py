@@ -30,6 +30,7 @@ from fhir2cdisc.mappings.sources import (
     PROCEDURE,
     RT_COURSE,
     RT_SITE,
+    dose,
     given,
     of_resource,
     site_location,
@@ -52,7 +53,7 @@ def _modality(rows: Rows, part: str) -> Column:
 
 def _per_fraction(total: Column, fractions: Column) -> Column:
     return apply(
-        (number(total), number(fractions)),
+        (total, number(fractions)),
         lambda dose, count: (
             (dose / count.where(count > 0))
             .round(4)
@@ -119,7 +120,7 @@ PR = (
     _radiotherapy(
         RT_SITE,
         {
-            "PRDOSE": number(quantity("extension('totalDoseDelivered').valueQuantity", "Gy")),
+            "PRDOSE": dose(quantity("extension('totalDoseDelivered').valueQuantity", "Gy")),
             "PRDOSU": when(var("PRDOSE"), (), const("Gy")).as_(Origin.ASSIGNED),
         },
         path("extension('fractionsDelivered').valueUnsignedInt"),

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from fhir2cdisc.core.column import Column, Origin
 from fhir2cdisc.core.rows import Coded, Profile, Rows
-from fhir2cdisc.core.verbs import apply, concept, const, first_of, join, path, recode, upper
+from fhir2cdisc.core.verbs import (
+    apply,
+    check,
+    concept,
+    const,
+    first_of,
+    join,
+    number,
+    path,
+    recode,
+    upper,
+)
 
 CORE = "http://hl7.org/fhir/StructureDefinition"
 MCODE = "http://hl7.org/fhir/us/mcode/StructureDefinition"
@@ -185,6 +196,11 @@ def evaluator(rows: Rows) -> Column:
     """Who assessed: the evaluator extension, else the investigator's site."""
     stated = recode(path(of_resource(f"extension('{OWN}:evaluator').valueString", rows)), "EVAL")
     return first_of(stated, const("INVESTIGATOR"))
+
+
+def dose(source: Column) -> Column:
+    """An amount that was given: a negative one stays as collected and is an issue."""
+    return check(number(source), "SD0014", lambda amount: amount < 0, "is negative")
 
 
 # What was given: coded in place, in a contained or in a referenced Medication (R4 and R5 names).

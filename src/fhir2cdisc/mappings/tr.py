@@ -103,14 +103,9 @@ def _measured(unit: str) -> dict[str, Column]:
             var("TRORRES"),
             TOO_SMALL,
             const("5"),
-            when(
-                path("valueQuantity.comparator"),
-                (),
-                var("TRORRES"),
-                quantity("valueQuantity", unit),
-            ),
+            quantity("valueQuantity", unit),
         ),
-        "TRSTRESN": number(var("TRSTRESC")),
+        "TRSTRESN": number(var("TRSTRESC"), quiet=True),
         "TRSTRESU": when(var("TRSTRESC"), (), const(unit)).as_(Origin.ASSIGNED),
     }
 

@@ -24,7 +24,7 @@ def read_conceptmaps(study: Path | None) -> dict[str, Map]:
     found: dict[str, Map] = {}
     for file in terminology_files(resources.files("fhir2cdisc.terminology") / "conceptmaps", study):
         name = file.name.removesuffix(".json").upper()
-        found.setdefault(name, {}).update(_entries(file))
+        found.setdefault(name, {}).update(entries(file))
     return found
 
 
@@ -33,8 +33,14 @@ def terminology_files(
 ) -> Iterator[Traversable]:
     """The package's files, then the study's, so that the later ones win."""
     yield from sorted((f for f in own.iterdir() if f.name.endswith(".json")), key=lambda f: f.name)
-    if study is not None and (study / folder).is_dir():
-        yield from sorted((study / folder).glob("*.json"))
+    yield from (file for file in study_files(study, folder) if file.suffix == ".json")
+
+
+def study_files(study: Path | None, folder: str) -> list[Path]:
+    """The files of a folder beside the study file, sorted; hidden ones are none of ours."""
+    if study is None or not (study / folder).is_dir():
+        return []
+    return sorted(f for f in (study / folder).iterdir() if not f.name.startswith("."))
 
 
 def load(file: Traversable, resource_type: str) -> dict[str, Any]:
@@ -52,9 +58,14 @@ def load(file: Traversable, resource_type: str) -> dict[str, Any]:
     return content
 
 
-def _entries(file: Traversable) -> Map:
+def entries(file: Traversable) -> Map:
+    """(system, code) -> CDISC term of a ConceptMap.
+
+    Raises:
+        StudyError: it is not a ConceptMap, or not one with one target an element.
+    """
     content = load(file, "ConceptMap")
-    entries: Map = {}
+    found: Map = {}
     try:
         for group in content.get("group", []):
             system = canonical(group.get("source", ""))
@@ -63,7 +74,7 @@ def _entries(file: Traversable) -> Map:
                 if "code" not in element or len(targets) > 1:
                     raise StudyError(f"{file}: element {element.get('code')!r} needs one target")
                 if targets:
-                    entries[system, element["code"]] = targets[0]["code"]
+                    found[system, element["code"]] = targets[0]["code"]
     except (AttributeError, TypeError, KeyError) as error:
         raise StudyError(f"{file}: is no well-formed ConceptMap") from error
-    return entries
+    return found
