@@ -42,6 +42,7 @@ PLAN = ReadingPlan(
             "focus.getReferenceKey(Patient)",
             "subject.getReferenceKey()",
             "valueQuantity.value",
+            "method.concept()",
         ),
         PART: ("%resource.status", "valueInteger"),
         COURSE: ("status",),
@@ -63,6 +64,7 @@ PLAN = ReadingPlan(
     identity={"Procedure": ("identifier.where(use = 'official').value.first()",)},
     set_aside={Rows("Observation", of=(Coded("code", "trend"),)): "not a RECIST response"},
     modifier_extensions=frozenset({"urn:harmless"}),
+    needs_id=frozenset({"Patient"}),
 )
 VALUESETS = {"a": frozenset({("urn:s", "a")}), "trend": frozenset({("urn:s", "t")})}
 
@@ -212,6 +214,20 @@ def test_two_sources_with_files_of_one_name_are_told_apart(tmp_path: Path) -> No
     assert files.str.endswith(("a/p.ndjson", "b/p.ndjson")).all()
 
 
+def test_no_more_of_a_path_is_named_than_tells_files_apart(tmp_path: Path) -> None:
+    for place in ("x/a/p.ndjson", "y/a/p.ndjson", "y/b/p.ndjson", "y/q.ndjson"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text(json.dumps(patient(place.replace("/", "-"))))
+    files = [tmp_path / "y/a/p.ndjson", tmp_path / "y/b/p.ndjson", tmp_path / "y/q.ndjson"]
+    found = read(tmp_path / "x" / "a", *files)
+    assert found.ledger("file", "id") == [
+        ("b/p.ndjson", "y-b-p.ndjson"),
+        ("q.ndjson", "y-q.ndjson"),
+        ("x/a/p.ndjson", "x-a-p.ndjson"),
+        ("y/a/p.ndjson", "y-a-p.ndjson"),
+    ]
+
+
 def test_a_file_named_twice_is_read_once(write: Any) -> None:
     file = write("p.ndjson", patient("1"))
     found = read(file, file.parent, file)
@@ -265,6 +281,80 @@ def test_a_broken_file_is_an_issue_not_a_crash(name: str, content: bytes, write:
     found = read(write(name, content))
     assert set(dict(found.problems())) <= {"FH0001"}
     assert len(found.flats.ledger) <= 1
+
+
+WIDE = {
+    "UTF-16 with a byte order mark": LINES.decode().encode("utf-16"),
+    "UTF-16 the other way round": b"\xfe\xff" + LINES.decode().encode("utf-16-be"),
+    "UTF-16 without one": LINES.decode().encode("utf-16-le"),
+    "UTF-32": LINES.decode().encode("utf-32"),
+}
+
+
+@pytest.mark.parametrize("name", ["p.json", "p.ndjson", "p.ndjson.gz"])
+@pytest.mark.parametrize("content", WIDE.values(), ids=WIDE)
+def test_a_file_that_is_not_utf_8_is_named_once(
+    name: str, content: bytes, write: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "PIECE_BYTES", 10)
+    found = read(write(name, gzip.compress(content) if name.endswith(".gz") else content))
+    assert found.ledger("line", "reason") == [(1, "not valid JSON")]
+    (issue,) = found.issues
+    assert issue.code == "FH0001"
+    assert "UTF-16" in issue.message
+    assert "UTF-8" in issue.kind.hint
+
+
+@pytest.mark.parametrize("name", ["p.json", "p.ndjson"])
+def test_lines_that_end_in_cr_alone_are_named(name: str, write: Any) -> None:
+    (issue,) = read(write(name, LINES.replace(b"\n", b"\r"))).issues
+    assert (issue.code, issue.message) == ("FH0001", "its lines end in CR alone")
+
+
+def folder_with_a_good_file(tmp_path: Path) -> Path:
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    (tmp_path / "in" / "good.ndjson").write_text(json.dumps(patient("1")))
+    (tmp_path / "in" / "deep" / "bad.ndjson").write_text(json.dumps(patient("2")))
+    return tmp_path / "in"
+
+
+def test_what_cannot_be_read_in_a_folder_is_an_issue_and_the_run_goes_on(tmp_path: Path) -> None:
+    folder = folder_with_a_good_file(tmp_path)
+    (folder / "lost.ndjson").symlink_to(folder / "nowhere")
+    (folder / "loop").symlink_to(folder)
+    (folder / "deep" / "itself.json").symlink_to(folder / "deep" / "itself.json")
+    found = read(folder)
+    assert found.keys() == ["Patient/1", "Patient/2"]
+    assert {(i.code, i.samples) for i in found.issues} == {
+        ("FH0018", ("in/lost.ndjson",)),
+        ("FH0018", ("in/loop",)),
+        ("FH0018", ("in/deep/itself.json",)),
+    }
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """As for a file without permission, which root does not know."""
+    whole = Path.open
+
+    def opened(self: Path, *args: Any, **kwargs: Any) -> Any:
+        if self.name == name:
+            raise PermissionError(13, "Permission denied", str(self))
+        return whole(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", opened)
+
+
+def test_a_file_without_permission_is_passed_over_in_a_folder_and_refused_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folder_with_a_good_file(tmp_path)
+    refuse(monkeypatch, "bad.ndjson")
+    found = read(folder)
+    assert found.keys() == ["Patient/1"]
+    (issue,) = found.issues
+    assert (issue.code, issue.message) == ("FH0018", "Permission denied")
+    with pytest.raises(SourceError, match=r"bad\.ndjson: cannot be read \(Permission denied\)"):
+        read(folder / "deep" / "bad.ndjson", folder)
 
 
 def test_an_object_that_is_no_resource_is_named(write: Any) -> None:
@@ -385,6 +475,12 @@ MISSHAPEN = {
     "a text as meta": {"meta": "x"},
     "a text as modifierExtension": {"modifierExtension": ["x"]},
     "a list in a list": {"component": [[{"valueInteger": 1}]]},
+    "an object as system": {"method": {"coding": [{"system": {"a": "b"}, "code": "c"}]}},
+    "a number as code": {"method": {"coding": [{"system": "urn:s", "code": 5}]}},
+    "nought as code": {"method": {"coding": [{"system": "urn:s", "code": 0}]}},
+    "a list as display": {"method": {"coding": [{"display": ["x"]}]}},
+    "a number as text": {"method": {"text": 5}},
+    "a bare coding with a number": {"method": {"code": 5}},
 }
 
 
@@ -475,6 +571,38 @@ def test_the_same_version_twice_is_reported_and_the_last_one_used(write: Any) ->
     found = read(write("p.ndjson", *twice))
     assert found.flats.tables[PATIENT]["birthDate"].tolist() == ["1960"]
     assert found.problems() == [("FH0010", ("Patient/1",))]
+    assert found.ledger("status", "reason") == [("excluded", "superseded"), ("", "")]
+
+
+def test_copies_are_told_apart_from_different_content(write: Any) -> None:
+    same = [observation("o", component=[{"valueInteger": n} for n in (1, 2)])] * 2
+    swapped = [
+        observation("s", component=[{"valueInteger": n} for n in order])
+        for order in ((1, 2), (2, 1))
+    ]
+    status = [observation("c"), observation("c", status="cancelled")]
+    unread = [{"resourceType": "Coverage", "id": "x", "status": status} for status in "ab"]
+    found = read(write("o.ndjson", *same, *swapped, *status, *unread))
+    assert found.problems() == [
+        ("FH0010", ("Observation/c", "Observation/s")),
+        ("FH0019", ("Coverage/x", "Observation/o")),
+    ]
+    reasons = found.ledger("id", "reason")
+    assert [reason for _, reason in reasons[::2]] == ["copy", "superseded", "superseded", "copy"]
+    table = found.flats.tables[PART]
+    assert table.loc[table["%key"] == "Observation/o", "valueInteger"].tolist() == ["1", "2"]
+
+
+def test_a_whole_export_given_twice_changes_nothing(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "p.ndjson").write_text(
+            "\n".join(json.dumps(patient(f"{n}")) for n in range(30))
+        )
+    found = read(tmp_path / "a", tmp_path / "b")
+    (issue,) = found.issues
+    assert (issue.code, issue.count) == ("FH0019", 30)
+    assert len(found.keys()) == 30
 
 
 def course(name: str, value: str, updated: str, use: str = "official") -> dict[str, Any]:
@@ -546,8 +674,34 @@ def test_a_contained_reference_is_none_of_another_resource(write: Any) -> None:
 
 
 def test_a_resource_without_an_id_has_the_name_of_its_place(write: Any) -> None:
+    nameless = {"resourceType": "Procedure"}
+    line = bundle(nameless, nameless, course("c", "A", ""))
+    found = read(write("p.ndjson", patient("1"), nameless, line, observation("")))
+    assert found.ledger("id", "line") == [
+        ("1", 1),
+        ("p.ndjson:2", 2),
+        ("p.ndjson:3.1", 3),
+        ("p.ndjson:3.2", 3),
+        ("c", 3),
+        ("p.ndjson:4", 4),
+    ]
+    assert ("FH0014", ("p.ndjson:2", "p.ndjson:3.1", "p.ndjson:3.2")) in found.problems()
+
+
+def test_a_subject_without_an_id_is_left_out_for_its_name_would_be_its_place(write: Any) -> None:
     found = read(write("p.ndjson", patient("1"), {"resourceType": "Patient"}, patient("")))
-    assert found.ledger("id") == [("1",), ("p.ndjson:2",), ("p.ndjson:3",)]
+    assert found.keys() == ["Patient/1"]
+    assert found.ledger("status", "reason")[1:] == [("quarantined", "no id")] * 2
+    assert found.problems() == [("FH0017", ("p.ndjson:2", "p.ndjson:3"))]
+
+
+FULL_URLS = {"urn:uuid:aa": "aa", "http://server/fhir/Patient/7": "7", "urn:oid:1.2.3": "1.2.3"}
+
+
+@pytest.mark.parametrize(("url", "name"), FULL_URLS.items())
+def test_the_full_url_names_a_resource_without_an_id(url: str, name: str, write: Any) -> None:
+    entry = {"fullUrl": url, "resource": {"resourceType": "Patient"}}
+    assert read(write("b.json", bundle(entry))).keys() == [f"Patient/{name}"]
 
 
 # --- pieces, order, jobs ----------------------------------------------------------------------
@@ -624,7 +778,12 @@ def test_parts_may_come_in_any_order(tmp_path: Path) -> None:
     def parts(names: Sequence[str]) -> list[Any]:
         reader = FlatReader(PLAN, VALUESETS, canonical, is_resource_type, explain)
         return [
-            (name, reader.read([(1, patient(name), "", ""), (2, None, "x", "")], name, Issues()))
+            (
+                name,
+                reader.read(
+                    [(1, patient(name), "", "", 0), (2, None, "x", "", 0)], name, Issues()
+                ),
+            )
             for name in names
         ]
 

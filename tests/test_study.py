@@ -58,8 +58,7 @@ REFUSED = {
     "an unknown key": ('[study]\nnam = "X"', "unknown key  @ study.nam"),
     "a lower-case study id": (
         '[study]\nid = "abc"',
-        "does not fit: STUDYID: at most 20 capital letters, digits, blanks, dots and hyphens. "
-        " @ study.id",
+        "does not fit: STUDYID: at most 20 capital letters, digits, blanks, dots and hyphens.  @",
     ),
     "a negative duration": (
         "[response]\nconfirm_days = -1",
@@ -200,7 +199,7 @@ AETERM = { path = "event.text" }
     }
     assert [made["AESTDTC"][1], made["AESEV"][0], made["AEPTCD"][0]] == ["2024-02", "SEVERE", 5.0]
     assert made["AESER"][0] == "Y"
-    assert all(pd.isna(value) for value in (made["AESTDTC"][0], made["AESEV"][1], made["AEPTCD"][1]))
+    assert pd.isna([made["AESTDTC"][0], made["AESEV"][1], made["AEPTCD"][1]]).all()
     assert sorted(issue.code for issue in issues) == ["CT0001", "CT0001", "FH0008", "FH0009"]
 
 

@@ -51,6 +51,7 @@ def reading_plan(study: Study) -> ReadingPlan:
         gates=GATES,
         identity=IDENTITY,
         set_aside=SET_ASIDE,
+        needs_id=frozenset({SUBJECTS.rows.resource}),
         modifier_extensions=MODIFIER_EXTENSIONS | set(study.fhir.modifier_extensions),
     )
 

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from fhir2cdisc.converters.versions import supersede
 from fhir2cdisc.core.issue import Issue, Issues
 from fhir2cdisc.core.ledger import Status
 from fhir2cdisc.core.path import (
@@ -37,8 +38,9 @@ _SHAPE = (AttributeError, TypeError, KeyError, ShapeError)
 _ROOT = "%resource."
 
 
-Entry = tuple[int, Resource | None, str, str]
-"""One item of a source: line, parsed resource or None, the reason why there is none, fullUrl."""
+Entry = tuple[int, Resource | None, str, str, int]
+"""One item of a source: line, parsed resource or None, why there is none (a reason of the ledger,
+``: `` and what more is known), fullUrl, number in the Bundle if that stands on the line, else 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,10 @@ LEDGER_SCHEMA = pa.schema(
     [(n, pa.string()) for n in ("resource_type", "id", "version", "updated", "status", "reason")]
     + [("official", pa.string()), ("url", pa.string()), ("line", pa.int64())]
 )
+
+
+def _place(file: str, line: int, part: int) -> str:
+    return f"{file}:{line}.{part}" if part else f"{file}:{line}"
 
 
 def _ignore(_number: int) -> None:
@@ -264,17 +270,21 @@ class FlatReader:
         )
 
     def _entry(self, entry: Entry, number: int, file: str, issues: Issues) -> tuple[Any, ...]:
-        line, resource, problem, url = entry
-        place = f"{file}:{line}"
+        line, resource, problem, url, part = entry
         if resource is None:
-            code = "FH0001" if problem == "not valid JSON" else "FH0003"
-            issues.add(code, "", [place])
-            return ("", "", "", "", Status.QUARANTINED, problem, None, url, line)
+            reason, _, more = problem.partition(": ")
+            code = "FH0001" if reason == "not valid JSON" else "FH0003"
+            issues.add(code, more, [_place(file, line, part)])
+            return ("", "", "", "", Status.QUARANTINED, reason, None, url, line)
         kind, name = resource["resourceType"], resource.get("id")
         if name.__class__ is not str or not name:
-            name = url.rpartition(":")[2] if url else f"{file}:{line}"
-            if not url:
-                issues.add("FH0014", kind, [place])
+            name = url.replace(":", "/").rpartition("/")[2]  # of urn:uuid:x and http://x/Type/x
+            if not name:
+                name = _place(file, line, part)
+                if kind in self.plan.needs_id:
+                    issues.add("FH0017", kind, [name])
+                    return (kind, name, "", "", Status.QUARANTINED, "no id", None, url, line)
+                issues.add("FH0014", kind, [name])
         meta = resource.get("meta")
         version = updated = ""
         if meta.__class__ is dict:
@@ -341,15 +351,14 @@ def merge_parts(plan: ReadingPlan, parts: Sequence[tuple[str, Part]], issues: Is
     ledger = pa.concat_tables(ledgers).to_pandas() if ledgers else schema.empty_table().to_pandas()
     ledger["key"] = ledger["resource_type"] + "/" + ledger["id"]
     kept = np.ones(len(ledger), dtype=bool)
-    kept[_superseded(ledger, issues)] = False
+    read = [(start, part.tables) for start, (_, part) in zip(starts, ordered, strict=True)]
+    kept[supersede(ledger, read, issues)] = False
     rank = pd.factorize(ledger["key"], sort=True)[0]
     urls = _urn_keys(ledger)
     tables: dict[Rows, pd.DataFrame] = {}
     for rows, paths in plan.tables.items():
         pieces = [
-            _shifted(part.tables[rows], start)
-            for start, (_, part) in zip(starts, ordered, strict=True)
-            if rows in part.tables
+            _shifted(found[rows], start) for start, found in read if rows in found
         ]
         if pieces:
             table = pa.concat_tables(pieces)
@@ -380,35 +389,6 @@ def _shifted(table: pa.Table, start: int) -> pa.Table:
         return table
     numbers = pa.array(table["%r"].to_numpy() + start, pa.int64())
     return table.set_column(0, "%r", numbers)
-
-
-def _superseded(ledger: pd.DataFrame, issues: Issues) -> pd.Index:
-    """Mark all but the newest version of each resource; give their ledger rows."""
-    live = ledger[ledger["status"].isin(["", Status.UNROUTED, Status.EXCLUDED])]
-    live = live[
-        live["key"].duplicated(keep=False)
-        | (live["official"].notna() & live.duplicated(["resource_type", "official"], keep=False))
-    ]
-    live = live.assign(
-        number=pd.to_numeric(live["version"], errors="coerce").fillna(-1.0),
-        when=pd.to_datetime(live["updated"], format="ISO8601", errors="coerce", utc=True),
-    )
-    order = ["number", "when", "file", "line"]
-    live = live.sort_values(order, kind="stable", na_position="first")
-    repeated = live[live.duplicated("key", keep="last")]
-    if len(repeated):
-        same = live.duplicated(["key", "number", "updated"], keep="last")
-        if same.any():
-            issues.add("FH0010", "", live.loc[same, "key"].unique()[:200], int(same.sum()))
-        ledger.loc[repeated.index, ["status", "reason"]] = [Status.EXCLUDED, "superseded"]
-    named = live.drop(index=repeated.index)
-    named = named[named["official"].notna() & (named["status"] == "")]
-    named = named.sort_values(["when", "number", "key"], kind="stable", na_position="first")
-    other = named[named.duplicated(["resource_type", "official"], keep="last")]
-    if len(other):
-        issues.add("FH0013", "", other["key"].unique()[:200], len(other))
-        ledger.loc[other.index, ["status", "reason"]] = [Status.EXCLUDED, "same identifier"]
-    return repeated.index.union(other.index)
 
 
 def _urn_keys(ledger: pd.DataFrame) -> pd.Series | None:

@@ -30,13 +30,15 @@ class ReadingPlan:
     `tables`: rows -> paths, in a fixed order. `gates` are tried in order. `identity`: resource
     type -> paths that together are the official business identifier of one record; the first says
     whether there is one.
-    `set_aside`: rows whose resources get the reason instead of a table.
+    `set_aside`: rows whose resources get the reason instead of a table. `needs_id`: resource types
+    that are of no use without an id; of others their place in the input stands for it.
     """
 
     tables: Mapping[Rows, tuple[str, ...]]
     gates: tuple[Gate, ...] = ()
     identity: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     set_aside: Mapping[Rows, str] = field(default_factory=dict)
+    needs_id: frozenset[str] = frozenset()
     modifier_extensions: frozenset[str] = frozenset()
 
 

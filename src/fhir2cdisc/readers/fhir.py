@@ -17,7 +17,8 @@ from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.errors import SourceError
 from fhir2cdisc.readers.files import Piece
 
-Found = tuple[int, dict[str, Any] | None, str, str]
+Found = tuple[int, dict[str, Any] | None, str, str, int]
+_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
 _BOM = b"\xef\xbb\xbf"
 # What makes an entry complete without a resource: a DELETE, the answer of a server, a link.
 _WITHOUT_RESOURCE = {"request", "response", "link", "search", "fullUrl"}
@@ -25,10 +26,11 @@ _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 def read_piece(piece: Piece, issues: Issues) -> Iterator[Found]:
-    """(line, resource or None, problem, fullUrl) for every entry of a piece of input.
+    """(line, resource or None, problem, fullUrl, part) for every entry of a piece of input.
 
-    `line` is the line of an NDJSON file or the number of the entry in a Bundle, from 1. A file
-    that ends early is an issue; what could be read before is given.
+    `line` is the line of an NDJSON file or the number of the entry in a Bundle, from 1; `part` the
+    number of the entry where a Bundle stands on one line of many, else 0. A file that ends early is
+    an issue; what could be read before is given.
 
     Raises:
         SourceError: the file cannot be opened.
@@ -37,12 +39,33 @@ def read_piece(piece: Piece, issues: Issues) -> Iterator[Found]:
         with piece.path.open("rb") as file:
             # gzip.open would hide from us which file is meant when it is damaged
             stream: Any = gzip.GzipFile(fileobj=file) if piece.gzip else file
-            if piece.lines:
+            if _is_wide(stream):
+                if not piece.start:
+                    yield _invalid("the file is in UTF-16 or UTF-32, not in UTF-8", 1)
+            elif piece.lines:
                 yield from _lines(stream, piece, issues)
             else:
                 yield from _document(_all(stream, piece, issues))
     except OSError as error:
         raise SourceError(f"{piece.path}: cannot be read ({error.strerror or error})") from error
+
+
+def _is_wide(stream: Any) -> bool:
+    """Whether the stream begins like JSON in UTF-16 or UTF-32."""
+    try:
+        start = stream.peek(2)[:2]
+    except _DAMAGED:
+        return False
+    return start in {b"\xff\xfe", b"\xfe\xff", b"{\0", b"\0{", b"[\0", b"\0["}
+
+
+def _invalid(more: str, number: int) -> Found:
+    return number, None, f"not valid JSON: {more}" if more else "not valid JSON", "", 0
+
+
+def _not_json(text: bytes, number: int) -> Found:
+    alone = b"\r" in text.replace(b"\r\n", b"\n").rstrip()
+    return _invalid("its lines end in CR alone" if alone else "", number)
 
 
 def _lines(stream: BinaryIO, piece: Piece, issues: Issues) -> Iterator[Found]:
@@ -64,7 +87,7 @@ def _safely(stream: BinaryIO, piece: Piece, issues: Issues) -> Iterator[bytes]:
     """The lines of a stream, up to where a damaged gzip ends."""
     try:
         yield from stream
-    except (EOFError, gzip.BadGzipFile, zlib.error):
+    except _DAMAGED:
         issues.add("FH0002", "", [piece.name])
 
 
@@ -73,21 +96,22 @@ def _all(stream: BinaryIO, piece: Piece, issues: Issues) -> bytes:
 
 
 def _parsed(text: bytes, number: int) -> tuple[Found, ...]:
-    """The resource of a line; the entries of a Bundle that stands on one line have its number."""
+    """The resource of a line, or the entries of the Bundle that stands on it."""
     try:
         content = _decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ((number, None, "not valid JSON", ""),)
+        return (_not_json(text, number),)
     found = _entry(content, number, "")
     if found[1] is None or found[1]["resourceType"] != "Bundle":
         return (found,)
-    return tuple(_entry(item, number, url) for item, url in _entries(content, ""))
+    entries = enumerate(_entries(content, ""), start=1)
+    return tuple(_entry(item, number, url, part) for part, (item, url) in entries)
 
 
-def _entry(content: Any, number: int, url: str) -> Found:
+def _entry(content: Any, number: int, url: str, part: int = 0) -> Found:
     if content.__class__ is dict and content.get("resourceType").__class__ is str:
-        return number, content, "", url
-    return number, None, "no resourceType", url
+        return number, content, "", url, part
+    return number, None, "no resourceType", url, part
 
 
 def _is_resource(line: bytes) -> bool:
@@ -106,7 +130,7 @@ def _document(text: bytes) -> Iterator[Found]:
                 if line and not line.isspace():
                     yield from _parsed(line, number)
         else:
-            yield 1, None, "not valid JSON", ""
+            yield _not_json(text, 1)
         return
     for number, (item, url) in enumerate(_entries(content, ""), start=1):
         yield _entry(item, number, url)
