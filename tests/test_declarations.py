@@ -13,7 +13,7 @@ from fhir2cdisc.core.ledger import REASONS
 from fhir2cdisc.core.mapping import DomainMapping
 from fhir2cdisc.core.path import compile_nodes, compile_paths
 from fhir2cdisc.core.rows import Coded, Rows
-from fhir2cdisc.mappings import MAPPINGS, PROTOCOL_DOMAINS
+from fhir2cdisc.mappings import MAPPINGS
 from fhir2cdisc.mappings.relations import RELATIONS, TREATS
 from fhir2cdisc.mappings.sources import SET_ASIDE
 from fhir2cdisc.mappings.status import GATES
@@ -213,7 +213,6 @@ def test_relations_name_variables_that_are_made() -> None:
         assert (relation.right, relation.right_variable) in made
         assert {relation.left_type, relation.right_type} <= {"ONE", "MANY"}
     assert {(TREATS.left, TREATS.left_by), (TREATS.right, TREATS.right_variable)} <= made
-    assert {d for domains in PROTOCOL_DOMAINS.values() for d in domains} <= {m.domain for m in ALL}
 
 
 def test_every_conceptmap_gives_terms_of_its_codelist() -> None:

@@ -215,3 +215,23 @@ def test_entries_of_a_transaction_need_no_id(convert, tmp_path: Path) -> None:
     converted = convert(file)
     assert converted.sdtm["DM"].frame["SUBJID"].tolist() == ["0a1b"]
     assert converted.sdtm["SS"].frame["USUBJID"].tolist() == ["UNSPECIFIED-0a1b"]
+
+
+def test_a_second_participation_is_told_once(convert) -> None:
+    patient = {"resourceType": "Patient", "id": "p1"}
+    in_study = {"resourceType": "ResearchSubject", "individual": {"reference": "Patient/p1"}}
+    several = [in_study | {"id": n, "identifier": [{"value": f"01-{n}"}]} for n in "ab"]
+    found = [i for i in convert([patient, *several]).issues if i.code == "FH0007"]
+    assert [(i.message, i.count) for i in found] == [
+        ("DM: several ResearchSubject resources differ", 1)
+    ]
+
+
+def test_a_patient_without_an_id_is_no_subject_whatever_the_order(convert) -> None:
+    patients = [{"resourceType": "Patient", "id": "p1"}, {"resourceType": "Patient"}]
+    for given in (patients, patients[::-1]):
+        converted = convert(given)
+        assert converted.sdtm["DM"].frame["SUBJID"].tolist() == ["p1"]
+        assert "FH0017" in converted.codes()
+        ledger = converted.ledger.set_index("id")["reason"]
+        assert sorted(ledger.fillna("")) == ["", "no id"]

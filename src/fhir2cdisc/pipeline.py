@@ -27,14 +27,14 @@ from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.core.package import Package
 from fhir2cdisc.core.plan import ReadingPlan, plan_tables
 from fhir2cdisc.engines.local import Progress, read_sources
-from fhir2cdisc.mappings import MAPPINGS, PROTOCOL_DOMAINS
+from fhir2cdisc.mappings import MAPPINGS
 from fhir2cdisc.mappings.dm import SUBJECTS
 from fhir2cdisc.mappings.ex import STUDY_DRUG
 from fhir2cdisc.mappings.lesions import LESIONS
 from fhir2cdisc.mappings.relations import RELATIONS, TREATS
 from fhir2cdisc.mappings.sources import SET_ASIDE
 from fhir2cdisc.mappings.status import GATES, IDENTITY, MODIFIER_EXTENSIONS
-from fhir2cdisc.readers.sdtm import read_datasets
+from fhir2cdisc.readers.sdtm import find_datasets, read_dataset
 from fhir2cdisc.results.endpoints import compute_endpoints
 from fhir2cdisc.sdtm.relrec import relate
 from fhir2cdisc.study import Study
@@ -85,7 +85,8 @@ def convert(
     flats, files = read_sources(sources, plan, terms.valuesets, issues, jobs, progress)
     sdtm, ledger = tabulate(flats, study, terms, issues)
     adam, endpoints = derive({name: d.frame for name, d in sdtm.items()}, study, terms, issues)
-    run = run_record(study, files, sdtm | adam)
+    entries = {str(name): int(n) for name, n in ledger["file"].value_counts().items()}
+    run = run_record(study, files, entries, sdtm | adam)
     counts = (ledger["resource_type"] + "/" + ledger["status"]).value_counts().sort_index()
     run["resources"] = {str(name): int(count) for name, count in counts.items()}
     return Package(
@@ -111,9 +112,7 @@ def tabulate(
     domains = study.customise(MAPPINGS)
     for mappings in domains:
         convert_domain(conversion, mappings)
-    for domain in PROTOCOL_DOMAINS[study.radiotherapy.domain]:
-        conversion.leave_out_protocol_radiotherapy(domain)
-    treated = conversion.treated_lesions(links)
+    treated = conversion.related_records(links, TREATS)
     sdtm = finish_domains(conversion, domains)
     sdtm |= relate(RELATIONS, TREATS, sdtm, treated, study.id)
     return sdtm, settle_ledger(conversion)
@@ -126,11 +125,11 @@ def analyse(folder: Path, study: Study) -> Package:
         SourceError: a folder without datasets, or a dataset that cannot be read.
     """
     issues = Issues()
-    sdtm = read_datasets(folder)
+    files = find_datasets(folder, issues)
+    sdtm = {name: read_dataset(file) for name, file in files.items()}
     if study.id == Study().id and "DM" in sdtm and len(sdtm["DM"]):
         study = study.named(str(sdtm["DM"]["STUDYID"].iloc[0]))
     adam, endpoints = derive(sdtm, study, terminology(study), issues)
-    files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
     return Package(
         study=study.id,
         sdtm={},
@@ -139,7 +138,12 @@ def analyse(folder: Path, study: Study) -> Package:
         endpoints_json=endpoints.to_json_object(),
         issues=issues,
         ledger=None,
-        run=run_record(study, files, adam),
+        run=run_record(
+            study,
+            {file.name: file for file in files.values()},
+            {files[name].name: len(frame) for name, frame in sdtm.items()},
+            adam,
+        ),
     )
 
 
@@ -154,15 +158,22 @@ def derive(
 
 
 def run_record(
-    study: Study, files: Mapping[str, Path], datasets: Mapping[str, Dataset]
-) -> dict[str, Any]:
-    """Versions, hashes of the input, settings in force, counts: the same for the same run."""
+    study: Study, files: Mapping[str, Path], entries: Mapping[str, int],
+    datasets: Mapping[str, Dataset],
+) -> dict[str, Any]:  # fmt: skip
+    """Versions, hashes of the input, settings in force, counts: the same for the same run.
+
+    `entries` counts the resources or records of each file; one that is not there has none.
+    """
     libraries = ("fhir.resources", "msgspec", "numpy", "pandas", "pyarrow", "scipy")
     return {
         "fhir2cdisc": __version__,
         "libraries": {name: version(name) for name in libraries},
         "standards": {"sdtmig": "3.4", "adamig": "1.3", "ct": "2025-03-28"},
-        "inputs": [{"file": name, "sha256": hash_of(path)} for name, path in sorted(files.items())],
+        "inputs": [
+            {"file": name, "sha256": hash_of(path), "entries": int(entries.get(name, 0))}
+            for name, path in sorted(files.items())
+        ],
         "settings": study.settings(),
         "records": {name: len(dataset.frame) for name, dataset in sorted(datasets.items())},
     }

@@ -248,7 +248,7 @@ class Study(_Settings):
         """The settings that mappings take over as text, by ``section.key``."""
         return {
             f"{section}.{key}": value
-            for section in ("study", "treatment", "response")
+            for section in ("study", "treatment", "radiotherapy", "response")
             for key, value in getattr(self, section).model_dump().items()
             if isinstance(value, str)
         }

@@ -24,6 +24,7 @@ from fhir2cdisc.core.mapping import DomainMapping, Subjects
 from fhir2cdisc.core.text import is_char, to_ascii
 from fhir2cdisc.core.verbs import const, var
 from fhir2cdisc.sdtm import shared, standard
+from fhir2cdisc.sdtm.relrec import RecordRelation
 from fhir2cdisc.sdtm.supp import split_long_text, supplemental_qualifiers
 
 # The range of numbers of a SAS transport file (TS-140).
@@ -58,33 +59,30 @@ class Conversion:
             where=where,
         )
 
-    def leave_out_protocol_radiotherapy(self, domain: str) -> None:
-        """The study records protocol radiotherapy in another domain only."""
-        frame = self.frames[domain]
-        category, mark = f"{domain}CAT", "%protocol"
-        own = frame[category].eq("RADIATION THERAPY") & frame[mark].eq("Y")
-        kept = frame[~own.fillna(False).astype(bool)]  # noqa: FBT003
-        self.frames[domain] = kept
-        source = self.sources[domain]
-        self.sources[domain] = source[source["row"].isin(kept.index)]
+    def related_records(self, links: pd.DataFrame, relation: RecordRelation) -> pd.DataFrame:
+        """The registry's links by what the records of `relation` are named by.
 
-    def treated_lesions(self, links: pd.DataFrame) -> pd.DataFrame:
-        """USUBJID, ``left`` (site) and ``right`` (name of the lesion) of the registry's links."""
-        source = self.sources["TU"].merge(
-            self.frames["TU"][["TULNKID"]], left_on="row", right_index=True
+        USUBJID, ``left`` (the site) and ``right`` (the name that records of the right domain give
+        the lesion).
+        """
+        domain, name = relation.right, relation.right_variable
+        source = self.sources[domain].merge(
+            self.frames[domain][[name]], left_on="row", right_index=True
         )
         source["%key"] = self.flats.ledger["key"].to_numpy()[source["r"]]
-        names = source.drop_duplicates(["%key", "TULNKID"])[["%key", "TULNKID"]]
+        names = source.drop_duplicates(["%key", name])[["%key", name]]
         pairs = links.merge(names, left_on="lesion", right_on="%key")
         pairs["USUBJID"] = pairs["subject"].map(self.subjects)
-        pairs = pairs.rename(columns={"site": "left", "TULNKID": "right"})
+        pairs = pairs.rename(columns={"site": "left", name: "right"})
         return pairs[["USUBJID", "left", "right"]].dropna().drop_duplicates()
 
 
 def identify_subjects(conversion: Conversion, subjects: Subjects) -> None:
     """USUBJID = STUDYID-SUBJID for every Patient, by its key."""
     table = conversion.flats.tables[subjects.rows]
-    subjid = subjects.subjid.evaluate(table, conversion.context("DM"))
+    # Its issues are those of DM, which reads the same and reports them.
+    context = replace(conversion.context("DM"), issues=Issues())
+    subjid = subjects.subjid.evaluate(table, context)
     usubjid = (conversion.study + "-" + subjid).astype("str")
     while (twice := usubjid.duplicated(keep=False)).any():
         # Patients that share an identifier by mistake are kept apart by their own ids.
@@ -150,7 +148,8 @@ def _evaluate(
         conversion.without_subject.update(table.loc[lost, "%r"])
         table = table[~lost]
     for name, column in {**columns, **_qualifier_columns(mapping)}.items():
-        here = replace(context, where=f"{mapping.domain}.{name}")
+        at = mapping.domain if name.startswith("%") else f"{mapping.domain}.{name}"
+        here = replace(context, where=at)
         table[name] = column.evaluate(table, here)
         if name in mapping.required:  # no work, and no issue, for what makes no record
             absent = table[name].isna()
@@ -194,7 +193,7 @@ def finish_domains(
     rank = pd.factorize(ledger["key"], sort=True)[0]
     for own in sorted(mappings, key=lambda m: m[0].domain):
         domain, keys = own[0].domain, own[0].keys
-        frame = conversion.frames[domain]
+        frame = _kept(conversion, domain)
         if frame.empty:
             continue
         columns = dict(conversion.columns[domain])
@@ -232,6 +231,16 @@ def finish_domains(
             if supp is not None:
                 datasets[supp.name] = supp
     return datasets
+
+
+def _kept(conversion: Conversion, domain: str) -> pd.DataFrame:
+    """The records but for those that the study has in another domain."""
+    frame = conversion.frames[domain]
+    if "%elsewhere" in frame:
+        frame = frame[frame["%elsewhere"].ne("Y")]
+        source = conversion.sources[domain]
+        conversion.sources[domain] = source[source["row"].isin(frame.index)]
+    return frame
 
 
 def _transportable(conversion: Conversion, domain: str, frame: pd.DataFrame) -> pd.DataFrame:

@@ -18,7 +18,8 @@ class DomainMapping:
     A domain may have several mappings; their records are put together, then --SEQ, study days
     and flags are derived over all of them. `required` are variables without which there is no
     record: elements that leave one of them empty make no record. Records that agree in `unique`
-    are one record: the first in the order of `keys` is kept. `columns` are in reading order:
+    are one record: the first in the order of `keys` is kept. A record whose ``%elsewhere`` is Y
+    counts for other domains and is not kept. `columns` are in reading order:
     a column may use only variables further up. `qualifiers` become supplemental qualifiers:
     QNAM -> (QLABEL, column).
     """

@@ -16,6 +16,3 @@ from fhir2cdisc.mappings.tu import TU
 
 # In the order of evaluation: a domain may read those before it; DM reads the dates of all.
 MAPPINGS: tuple[tuple[DomainMapping, ...], ...] = (EX, PR, CM, TU, TR, RS, AE, DS, SS, DM)
-
-# [radiotherapy] domain -> the domains that then have no record of protocol radiotherapy.
-PROTOCOL_DOMAINS: dict[str, tuple[str, ...]] = {"PR_AND_EX": (), "PR": ("EX",), "EX": ("PR",)}

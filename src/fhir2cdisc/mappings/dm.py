@@ -41,9 +41,8 @@ from fhir2cdisc.mappings.sources import (
 )
 
 IN_STUDY_AS = gather(RESEARCH_SUBJECT, path("identifier.first().value"), by=PARTICIPANT)
-SUBJID = first_of(IN_STUDY_AS, RESOURCE_ID)
 
-SUBJECTS = Subjects(rows=PATIENT, subjid=SUBJID)
+SUBJECTS = Subjects(rows=PATIENT, subjid=first_of(IN_STUDY_AS, RESOURCE_ID))
 
 _ENDS = (
     "SS.SSDTC", "TU.TUDTC", "TR.TRDTC", "RS.RSDTC", "EX.EXSTDTC", "EX.EXENDTC", "PR.PRSTDTC",
@@ -69,7 +68,8 @@ DM = (
         subject=path("%key"),
         keys=("USUBJID",),
         columns={
-            "SUBJID": SUBJID,
+            "%in_study": IN_STUDY_AS,
+            "SUBJID": first_of(var("%in_study"), RESOURCE_ID),
             # Reference dates: study treatment is the drug and protocol radiotherapy
             "RFXSTDTC": earliest("EX.EXSTDTC"),
             "RFXENDTC": latest("EX.EXENDTC", "EX.EXSTDTC"),
@@ -87,7 +87,7 @@ DM = (
             # The site is what stands before the hyphen of the identifier in the study.
             "SITEID": first_of(
                 apply(
-                    IN_STUDY_AS,
+                    var("%in_study"),
                     lambda s: s.str.extract(r"^([A-Za-z0-9]{1,10})-", expand=False).astype("str"),
                     "what stands before the hyphen of {}",
                 ),

@@ -21,6 +21,7 @@ from fhir2cdisc.core.verbs import (
     path,
     quantity,
     recode,
+    setting,
     text_of,
     upper,
     var,
@@ -57,7 +58,8 @@ def _radiotherapy(rows: Rows, dose: dict[str, Column]) -> DomainMapping:
         columns={
             "EXLNKID": path("%site"),  # the key shared with PR
             "EXTRT": when(path("%record"), "Y", when(_PROTOCOL, "Y", const("RADIOTHERAPY"))),
-            "%protocol": _PROTOCOL,
+            # It is treatment, and DM has its dates, also where the study records it in PR alone.
+            "%elsewhere": when(setting("radiotherapy.domain"), "PR", _PROTOCOL),
             "EXCAT": const("RADIATION THERAPY"),
             **dose,
             "EXLOC": site_location(rows),

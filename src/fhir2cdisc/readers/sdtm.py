@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pyreadstat
 
+from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.errors import SourceError
 from fhir2cdisc.sdtm import standard
 
@@ -26,26 +27,35 @@ DATE_FORMATS = ("DATE", "E8601DA", "YYMMDD", "MMDDYY", "DDMMYY", "B8601DA", "IS8
 DATETIME_FORMATS = ("DATETIME", "E8601DT", "B8601DT", "IS8601DT", "DATEAMPM")
 
 
-def read_datasets(folder: Path, encoding: str = "utf-8") -> dict[str, pd.DataFrame]:
-    """Every dataset of a folder by its name in capitals, sorted by name.
+def find_datasets(folder: Path, issues: Issues) -> dict[str, Path]:
+    """The file of every dataset of a folder by its name in capitals, sorted by name.
 
-    Files other than ``.xpt``, ``.json``, ``.ndjson`` and ``.csv`` are left alone. Raises
-    `SourceError` for a folder without a dataset, a dataset that is there twice, and as
-    `read_dataset` does.
+    Files other than ``.xpt``, ``.json``, ``.ndjson`` and ``.csv`` are left alone. Of a dataset in
+    several formats the one that keeps most is taken, in the order of `READERS`, with an issue.
+
+    Raises:
+        SourceError: a folder without a dataset, or a dataset that is there twice in one format.
     """
     if not folder.is_dir():
         raise SourceError(f"{folder}: no such folder; give the folder with the datasets")
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in READERS)
-    names = [dataset_name(file) for file in files]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        both = ", ".join(file.name for file in files if dataset_name(file) == twice[0])
-        raise SourceError(f"{folder}: {twice[0]} is there twice ({both}); keep one of the files")
-    if not files:
+    found: dict[str, dict[str, Path]] = {}
+    for file in sorted(folder.iterdir()):
+        form, name = file.suffix.lower(), dataset_name(file)
+        if form in READERS:
+            other = found.setdefault(name, {}).setdefault(form, file)
+            if other != file:
+                both = f"{other.name}, {file.name}"
+                raise SourceError(f"{folder}: {name} is there twice ({both}); keep one of them")
+    if not found:
         raise SourceError(
             f"{folder}: no dataset; expected files like dm.xpt, dm.json, dm.ndjson or dm.csv",
         )
-    read = {name: read_dataset(file, encoding) for name, file in zip(names, files, strict=True)}
-    return dict(sorted(read.items()))
+    for name, files in found.items():
+        first, *others = sorted(files, key=list(READERS).index)
+        if others:
+            issues.add("SD0016", f"{first} is read, not {', '.join(others)}", [name])
+        found[name] = {first: files[first]}
+    return {name: file for name, files in sorted(found.items()) for file in files.values()}
 
 
 def read_dataset(file: Path, encoding: str = "utf-8") -> pd.DataFrame:
@@ -228,9 +238,11 @@ def _json_column(cells: list[Any], column: dict[str, Any], file: Path) -> pd.Ser
     return pd.Series(cells, dtype="str")
 
 
+# What keeps most first: Dataset-JSON has types, dates and text of any length and script; a
+# transport file has types, but 200 bytes of text; CSV has text only.
 READERS: dict[str, Callable[[Path, str], pd.DataFrame]] = {
-    ".xpt": _read_xpt,
     ".json": _read_json,
     ".ndjson": _read_ndjson,
+    ".xpt": _read_xpt,
     ".csv": _read_csv,
 }
