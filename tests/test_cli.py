@@ -140,6 +140,41 @@ def test_a_patient_alone_is_enough(patients: Path, tmp_path: Path) -> None:
     assert record["settings"]["response"]["confirm_days"] == 28
 
 
+def test_an_empty_file_of_an_export_is_normal_and_in_the_run_record(
+    patients: Path, tmp_path: Path
+) -> None:
+    empty = tmp_path / "Condition.ndjson"
+    empty.write_bytes(b"")
+    assert run("convert", patients, empty, "--out", tmp_path / "out").exit_code == 0
+    record = json.loads((tmp_path / "out/run.json").read_text())
+    entries = {item["file"]: item["entries"] for item in record["inputs"]}
+    assert entries == {"Condition.ndjson": 0, patients.name: 1}
+
+
+def test_no_path_of_the_machine_is_in_the_output(patients: Path, tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "p.ndjson").write_bytes(patients.read_bytes())
+    sources = [tmp_path / name / "p.ndjson" for name in "ab"]
+    assert run("convert", *sources, "--out", tmp_path / "out").exit_code == 0
+    written = [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+    assert [p for p in written if tmp_path.name.encode() in p.read_bytes()] == []
+
+
+@pytest.mark.parametrize("command", ["convert", "adam"])
+def test_a_wrong_constant_of_the_study_is_named_by_file_key_and_term(
+    command: str, patients: Path, tmp_path: Path
+) -> None:
+    study = tmp_path / "my_study.toml"
+    study.write_text('[mapping.AE.columns]\nAESEV = { const = "AWFUL" }\n')
+    (tmp_path / "dm.csv").write_text("STUDYID,USUBJID\nS1,S1-1\n")
+    source = patients if command == "convert" else tmp_path
+    result = run(command, source, "--study", study, "--out", tmp_path / "new" / "out")
+    assert result.exit_code == 2
+    assert "my_study.toml: AWFUL is no term of AESEV" in result.stderr
+    assert "@ mapping.AE.columns.AESEV" in result.stderr
+
+
 def test_output_goes_to_files_and_messages_to_stderr(patients: Path, tmp_path: Path) -> None:
     result = run("convert", patients, "--out", tmp_path / "out")
     assert result.stdout == ""

@@ -114,6 +114,21 @@ def test_adam_reads_other_formats_of_the_same_sdtm(
         assert (tmp_path / "out/adam" / file.name).read_bytes() == file.read_bytes(), file.name
 
 
+def test_adam_of_several_formats_reads_the_one_that_keeps_most_and_says_so(
+    example: Path, example_as_csv: Path, tmp_path: Path, example_study: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    for folder in (example, example_as_csv):
+        for file in (folder / "sdtm").iterdir():
+            (tmp_path / "in" / file.name).write_bytes(file.read_bytes())
+    run("adam", tmp_path / "in", "--study", example_study, "--out", tmp_path / "out")
+    issues = pd.read_csv(tmp_path / "out/issues.csv").set_index("code")
+    assert issues.loc["SD0016", "message"] == ".xpt is read, not .csv"
+    inputs = json.loads((tmp_path / "out/run.json").read_text())["inputs"]
+    assert {Path(item["file"]).suffix for item in inputs} == {".xpt"}
+    assert all(item["entries"] > 0 for item in inputs)
+
+
 def test_the_number_of_jobs_does_not_matter(study: Path, converted: Path, tmp_path: Path) -> None:
     run("convert", study, "--study", study / "study.toml", "--out", tmp_path / "out", "--jobs", 3)
     assert same(converted, tmp_path / "out")

@@ -77,7 +77,7 @@ def convert(
 
     Raises:
         SourceError: a source is missing or holds no FHIR.
-        StudyError: the terminology of the study cannot be read.
+        StudyError: the columns or the terminology of the study cannot be used.
     """
     issues = Issues()
     terms = terminology(study)
@@ -123,13 +123,15 @@ def analyse(folder: Path, study: Study) -> Package:
 
     Raises:
         SourceError: a folder without datasets, or a dataset that cannot be read.
+        StudyError: the terminology of the study cannot be used.
     """
     issues = Issues()
+    terms = terminology(study)
     files = find_datasets(folder, issues)
     sdtm = {name: read_dataset(file) for name, file in files.items()}
     if study.id == Study().id and "DM" in sdtm and len(sdtm["DM"]):
         study = study.named(str(sdtm["DM"]["STUDYID"].iloc[0]))
-    adam, endpoints = derive(sdtm, study, terminology(study), issues)
+    adam, endpoints = derive(sdtm, study, terms, issues)
     return Package(
         study=study.id,
         sdtm={},
