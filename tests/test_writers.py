@@ -111,6 +111,15 @@ def test_the_same_dataset_gives_the_same_bytes(tmp_path):
     assert b"03FEB26:04:05:06" in other.read_bytes()
 
 
+def test_a_narrow_dataset_keeps_its_last_record(tmp_path):
+    """pandas would lose it: it takes every eight blanks of the last 80 bytes for padding."""
+    frame = pd.DataFrame({"USUBJID": ["S1-1"] * 7, "IDVARVAL": ["1", *[""] * 6]}, dtype="str")
+    lengths = {"USUBJID": 8, "IDVARVAL": 20}
+    path = xpt(tmp_path / "relrec.xpt", frame, "RELREC", lengths)
+    assert len(read_dataset(path)) == len(pyreadstat.read_xport(str(path))[0]) == 7
+    assert len(pd.read_sas(path, encoding="utf-8")) < 7
+
+
 def test_labels_lengths_and_formats_are_read_again(tmp_path):
     frame = pd.DataFrame(
         {

@@ -70,6 +70,10 @@ TUEVAL = { const = "INDEPENDENT ASSESSOR", comment = "Central review only." }
 TUNAM  = { first_of = [ { path = "performer.first().display" }, { const = "CENTRAL" } ] }
 ```
 
+What the program checks in its own mappings holds for these, too: a `--DTC` is a date, a number is a
+number, a variable of a codelist that is not extensible has one of its terms. A constant that the
+variable cannot have ends the run, as a wrong value of any key does.
+
 Beside `study.toml` may stand `conceptmaps/<codelist>.json` and `valuesets/<name>.json`; see
 [input.md](input.md#local-codes-and-words).
 """

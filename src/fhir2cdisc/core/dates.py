@@ -53,7 +53,7 @@ def is_date(text: str) -> bool:
 def is_possible(dtc: pd.Series) -> pd.Series:
     """True where a --DTC (or a truncated one) is a date of the calendar; missing is possible."""
     values = pd.Series(dtc.dropna().unique(), dtype="str")
-    days = values.str.slice(0, 10).where(values.str.fullmatch(_DTC).astype(bool))
+    days = values.str.slice(0, 10).where(values.str.fullmatch(_DTC))
     years = pd.to_datetime(days, format="ISO8601", errors="coerce").dt.year
     return ~dtc.isin(values[~years.between(1900, 2200)])
 

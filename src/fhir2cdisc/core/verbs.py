@@ -221,7 +221,7 @@ class _Quantity(Column):
 
     def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
         number = table[f"{self.element}.value"]
-        wrong = number.notna() & ~number.str.fullmatch(_DECIMAL).fillna(False).astype(bool)  # noqa: FBT003
+        wrong = number.notna() & ~number.str.fullmatch(_DECIMAL)
         if wrong.any():
             context.report("FH0008", f"{self.element}.value is no number", table, wrong)
             number = number.mask(wrong)
