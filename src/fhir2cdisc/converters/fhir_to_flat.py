@@ -357,9 +357,7 @@ def merge_parts(plan: ReadingPlan, parts: Sequence[tuple[str, Part]], issues: Is
     urls = _urn_keys(ledger)
     tables: dict[Rows, pd.DataFrame] = {}
     for rows, paths in plan.tables.items():
-        pieces = [
-            _shifted(found[rows], start) for start, found in read if rows in found
-        ]
+        pieces = [_shifted(found[rows], start) for start, found in read if rows in found]
         if pieces:
             table = pa.concat_tables(pieces)
             number = table["%r"].to_numpy()

@@ -63,7 +63,7 @@ class Conversion:
         """The registry's links by what the records of `relation` are named by.
 
         USUBJID, ``left`` (the site) and ``right`` (the name that records of the right domain give
-        the lesion).
+        to the lesion).
         """
         domain, name = relation.right, relation.right_variable
         source = self.sources[domain].merge(

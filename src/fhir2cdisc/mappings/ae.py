@@ -178,7 +178,7 @@ AE = (
                 "SD0015",
                 lambda serious, met: (serious == "Y") & (met == "N")
                 | (serious == "N") & (met == "Y"),
-                "",
+                "contradicts its criteria",
                 var("%criterion"),
             ),
             # Relation, action, outcome
