@@ -68,6 +68,10 @@ def test_version() -> None:
             ["convert", "Patient.ndjson", "--study", "value.toml", "--out", "out"],
             "@ response.confirm_days",
         ),
+        (
+            ["convert", "Patient.ndjson", "--study", "group.toml", "--out", "out"],
+            "ADSL has no variable SEXX; did you mean SEX?  @ endpoints.group",
+        ),
         (["adam", "empty", "--out", "out"], "empty"),
         (["adam", "absent", "--out", "out"], "absent"),
     ],
@@ -83,6 +87,7 @@ def test_what_cannot_run_ends_with_exit_code_2_and_one_sentence(
     (tmp_path / "other" / "mine.txt").write_text("mine")
     (tmp_path / "bad.toml").write_text("[study\n")
     (tmp_path / "key.toml").write_text('[study]\nnam = "X"\n')
+    (tmp_path / "group.toml").write_text('[endpoints]\ngroup = "SEXX"\n')
     (tmp_path / "value.toml").write_text('[response]\nconfirm_days = "four weeks"\n')
     result = run(*args)
     assert result.exit_code == 2

@@ -209,6 +209,102 @@ def test_the_analysis_set_is_a_setting() -> None:
     assert results["PFS-EVENTS"].denominator == 5
 
 
+# -- other methods, other cuts ----------------------------------------------------------------
+
+
+def test_the_headline_of_few_subjects_is_never_that_of_estimating_equations() -> None:
+    results = compute_endpoints(adam(), Study(), Issues())
+    assert (results["NRCR"].role, results["NRCR-GEE"].role) == ("main", "supplementary")
+    assert "not to be quoted" in results["NRCR-GEE"].method
+    assert results["NRCR-BOOTSTRAP"].numerator == results["NRCR"].numerator
+    assert "(seed 1)" in results["NRCR-BOOTSTRAP"].method
+
+
+def test_a_share_of_0_or_100_percent_has_an_exact_interval_and_no_model() -> None:
+    data = adam()
+    data["ADLES"].loc[data["ADLES"]["PARAMCD"].eq("LSCTRL"), "AVALC"] = "Y"
+    results = compute_endpoints(data, Study(), Issues())
+    assert results["NRCR"].lower == results["NRCR-NAIVE"].lower
+    for id_ in ("NRCR-GEE", "NRCR-BOOTSTRAP", "NRCR-ICC", "NRCR-DEFF", "LESION-OR"):
+        assert results[id_].estimate == "NE", id_
+
+
+def test_irradiated_lesions_are_compared_within_subjects_only() -> None:
+    data = adam()
+    more = data["ADLES"].iloc[[2, 3]].assign(LESGRP="IRRAD")  # 02: one controlled, one not
+    data["ADLES"] = pd.concat([data["ADLES"], more], ignore_index=True)
+    row = compute_endpoints(data, Study(), Issues())["LESION-OR"]
+    assert (row.numerator, row.denominator) == (2, 2), "01 and 02 have both kinds, 03 has not"
+    assert row.estimate == pytest.approx((1 / 4) / (1 / 4 + 1 / 2))
+
+
+@pytest.mark.parametrize(("null", "p"), [(0.2, 1 - 0.8**4), (0.5, 1 - 0.5**4)])
+def test_the_response_rate_is_tested_against_a_null_rate_that_is_given(
+    null: float, p: float
+) -> None:
+    study = Study(endpoints={"null_rate": null})  # type: ignore[arg-type]
+    results = compute_endpoints(adam(), study, Issues())
+    assert results["ORR-P"].estimate == pytest.approx(p)
+    assert results["ORR-VOLUME-P"].estimate == "NE"
+    assert "ORR-P" not in {row.id for row in compute_endpoints(adam(), Study(), Issues()).rows}
+
+
+def test_the_interval_of_shares_and_the_scale_of_curves_are_settings() -> None:
+    study = Study(endpoints={"proportion_interval": "wilson", "survival_interval": "log"})  # type: ignore[arg-type]
+    results = compute_endpoints(adam(), study, Issues())
+    assert "Wilson score" in results["ORR"].method
+    assert "on the log scale" in results["PFS-MEDIAN"].method
+    usual = compute_endpoints(adam(), Study(), Issues())
+    assert results["ORR"].lower != usual["ORR"].lower
+    assert results["PFS-6M"].lower != usual["PFS-6M"].lower
+
+
+def test_quartiles_and_the_mean_within_six_months() -> None:
+    results = compute_endpoints(adam(), Study(), Issues())
+    # PFS of 01, 02, 03, 06: 200+, 100, 1+, 150: the curve is 2/3 from day 100, 1/3 from day 150.
+    area = 100 + 50 * 2 / 3 + (6 * 30.4375 - 150) / 3
+    assert results["PFS-RMST"].estimate == pytest.approx(area / 30.4375)
+    assert results["PFS-Q25"].estimate == pytest.approx(100 / 30.4375)
+    assert results["PFS-Q75"].estimate == "NE"
+
+
+def by_sex(sexes: list[str | None]) -> tuple[EndpointTable, Issues]:
+    data, issues = adam(), Issues()
+    data["ADSL"]["SEX"] = pd.Series(sexes, dtype="str")
+    study = Study(endpoints={"group": "SEX"})  # type: ignore[arg-type]
+    return compute_endpoints(data, study, issues), issues
+
+
+def test_times_to_events_are_compared_by_a_variable_of_adsl() -> None:
+    results, issues = by_sex(["F", "M", "M", "F", "F", "F"])
+    assert results["OS-MEDIAN:SEX=F"].denominator == 2
+    assert results["OS-MEDIAN:SEX=M"].estimate == pytest.approx(121 / 30.4375)
+    assert results["OS-HR:SEX=M"].role == "main"
+    # Day 121: a man of 3 at risk (1 man); day 150: a woman of 2 (no man).
+    assert results["OS-LOGRANK-CHISQ:SEX"].estimate == pytest.approx((2 / 3) ** 2 / (2 / 9))
+    assert results["OS-HR:SEX=M"].estimate == "NE", "no woman died while a man was observed"
+    assert "AD0019" not in {i.code for i in issues}
+
+
+def test_subjects_without_the_variable_are_in_no_group_and_told() -> None:
+    results, issues = by_sex(["F", "M", "M", "F", "F", None])
+    assert results["OS-MEDIAN:SEX=F"].denominator == 1
+    (told,) = [i for i in issues if i.code == "AD0019"]
+    assert (told.count, told.samples) == (1, ("06",))
+
+
+@pytest.mark.parametrize("name", ["SEX", "AGE", "USUBJID"])
+def test_what_makes_no_groups_is_told(name: str) -> None:
+    data, issues = adam(), Issues()
+    data["ADSL"] = pd.concat([data["ADSL"]] * 4, ignore_index=True)
+    data["ADSL"]["USUBJID"] = [f"{n:02d}" for n in range(24)]
+    data["ADSL"]["AGE"] = [float(n) for n in range(24)]
+    study = Study(endpoints={"group": name})  # type: ignore[arg-type]
+    results = compute_endpoints(data, study, issues)
+    assert [i.code for i in issues if i.code == "AD0018"] == ["AD0018"]
+    assert not [row for row in results.rows if ":" in row.id]
+
+
 # -- from SDTM to the endpoints ---------------------------------------------------------------
 
 REFERENCE = Path(os.environ.get("FHIR2CDISC_REFERENCE", ROOT.parent / "shared")) / "cases"
@@ -294,9 +390,22 @@ def test_the_worked_patients_give_the_worked_lesion_control_rate(
     assert results["NRCR-EVALUABLE"].denominator == 12
     assert results["N-NO-NONIRRAD"].numerator == 1
     assert results["N-LESION-NE"].numerator == 1
+    if rule == "last":
+        assert results["NRCR-ICC"].estimate == pytest.approx(-0.035, abs=5e-4)
+        assert results["NRCR-DEFF"].estimate < 1
     if rule == "best":
-        assert results["NRCR"].lower == pytest.approx(41.55, abs=0.005)
-        assert results["NRCR"].upper == pytest.approx(97.70, abs=0.005)
+        limits = {
+            "NRCR": (84.6154, 41.55, 97.70), "NRCR-NORMAL": (84.6154, 51.65, 96.59),
+            "NRCR-GEE": (84.4758, 48.56, 96.91), "NRCR-NAIVE": (84.6154, 54.55, 98.08),
+        }  # fmt: skip
+        for id_, worked in limits.items():
+            row = results[id_]
+            assert (row.estimate, row.lower, row.upper) == pytest.approx(worked, abs=0.006), id_
+        assert results["NRCR-SUBJECT"].estimate == pytest.approx(78.57, abs=0.005)
+        assert results["NRCR-ICC"].estimate == pytest.approx(0.432, abs=5e-4)
+        assert results["NRCR-DEFF"].estimate == pytest.approx(1.183, abs=5e-4)
+        sizes = [results[f"NRCR-LESIONS-{size}"].numerator for size in (1, 2, 3)]
+        assert sizes == [2, 4, 1]
 
 
 sizes = st.integers(0, 60).map(str) | st.sampled_from(["NE", "TSTM"])

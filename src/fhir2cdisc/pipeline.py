@@ -12,6 +12,7 @@ import pandas as pd
 
 from fhir2cdisc import __version__
 from fhir2cdisc.adam import DERIVATIONS
+from fhir2cdisc.adam.datasets.adsl import ADSL
 from fhir2cdisc.converters.fhir_to_flat import Flats
 from fhir2cdisc.converters.flat_to_sdtm import (
     Conversion,
@@ -27,6 +28,7 @@ from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.core.package import Package
 from fhir2cdisc.core.plan import ReadingPlan, plan_tables
 from fhir2cdisc.engines.local import Progress, read_sources
+from fhir2cdisc.errors import StudyError
 from fhir2cdisc.mappings import MAPPINGS
 from fhir2cdisc.mappings.dm import SUBJECTS
 from fhir2cdisc.mappings.ex import STUDY_DRUG
@@ -38,7 +40,7 @@ from fhir2cdisc.readers.sdtm import find_datasets, read_dataset
 from fhir2cdisc.results.endpoints import compute_endpoints
 from fhir2cdisc.sdtm.relrec import relate
 from fhir2cdisc.study import Study
-from fhir2cdisc.terminology.additions import check_additions
+from fhir2cdisc.terminology.additions import check_additions, nearest
 from fhir2cdisc.terminology.terms import Terminology
 
 
@@ -54,6 +56,19 @@ def reading_plan(study: Study) -> ReadingPlan:
         needs_id=frozenset({SUBJECTS.rows.resource}),
         modifier_extensions=MODIFIER_EXTENSIONS | set(study.fhir.modifier_extensions),
     )
+
+
+def check_study(study: Study) -> None:
+    """Refuse a study that names a variable which no analysis dataset will have.
+
+    Raises:
+        StudyError: the grouping variable is no variable of ADSL.
+    """
+    name = study.endpoints.group
+    if name and name not in ADSL.columns:
+        near = nearest(name, ADSL.columns)
+        file = study.file or "study.toml"
+        raise StudyError(f"{file}: ADSL has no variable {name}{near}  @ endpoints.group")
 
 
 def terminology(study: Study) -> Terminology:
@@ -77,8 +92,10 @@ def convert(
 
     Raises:
         SourceError: a source is missing or holds no FHIR.
-        StudyError: the columns or the terminology of the study cannot be used.
+        StudyError: the columns or the terminology of the study cannot be used, or it groups by
+            no variable.
     """
+    check_study(study)
     issues = Issues()
     terms = terminology(study)
     plan = reading_plan(study)
@@ -123,8 +140,9 @@ def analyse(folder: Path, study: Study) -> Package:
 
     Raises:
         SourceError: a folder without datasets, or a dataset that cannot be read.
-        StudyError: the terminology of the study cannot be used.
+        StudyError: the terminology of the study cannot be used, or it groups by no variable.
     """
+    check_study(study)
     issues = Issues()
     terms = terminology(study)
     files = find_datasets(folder, issues)
@@ -167,7 +185,7 @@ def run_record(
 
     `entries` counts the resources or records of each file; one that is not there has none.
     """
-    libraries = ("fhir.resources", "msgspec", "numpy", "pandas", "pyarrow", "scipy")
+    libraries = ("fhir.resources", "msgspec", "numpy", "pandas", "pyarrow", "scipy", "statsmodels")
     return {
         "fhir2cdisc": __version__,
         "libraries": {name: version(name) for name in libraries},

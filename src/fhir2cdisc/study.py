@@ -144,6 +144,18 @@ class Endpoints(_Settings):
     """Day of the month assumed for a date of death without a day."""
     confidence_level: float = Field(default=0.95, gt=0.5, lt=1)
     """Level of the two-sided confidence intervals."""
+    proportion_interval: Literal["exact", "wilson"] = "exact"
+    """Interval of a share of subjects: Clopper and Pearson's, or Wilson's score interval."""
+    survival_interval: Literal["log-log", "log", "plain"] = "log-log"
+    """Scale on which the limits of survival curves and of their quantiles are made."""
+    null_rate: float = Field(default=0, ge=0, lt=1)
+    """Response rate of the null hypothesis of an exact one-sided test; 0: no test."""
+    group: str = Field(default="", pattern=r"^([A-Z][A-Z0-9]{0,7})?$")
+    """Variable of ADSL by which times to events are compared; empty: no comparison."""
+    bootstrap_replicates: int = Field(default=2000, ge=100, le=100_000)
+    """Replicates of the cluster bootstrap of the lesion control rate."""
+    bootstrap_seed: int = Field(default=1, ge=0)
+    """Seed of its random numbers: the same seed gives the same limits."""
 
 
 class Fhir(_Settings):

@@ -190,6 +190,16 @@ CATALOGUE: dict[str, Kind] = {
     "AD0011": Kind(
         E_, "Fatal adverse event without a recorded death", "query the death; OS is censored"
     ),
+    "AD0018": Kind(
+        W_,
+        "Groups of subjects cannot be compared",
+        "[endpoints] group names a variable of ADSL with 2 to 10 values",
+    ),
+    "AD0019": Kind(
+        N_,
+        "Subject has no value of the grouping variable and is in no group",
+        "complete the value in the source",
+    ),
     # RS: response
     "RS0001": Kind(
         W_, "Target lesion has no baseline measurement", "the subject has no adequate baseline"

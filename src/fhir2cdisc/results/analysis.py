@@ -10,6 +10,7 @@ import pandas as pd
 from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.core.text import is_among
 from fhir2cdisc.results.endpoint_table import Scope
+from fhir2cdisc.results.survival import Scale
 from fhir2cdisc.study import Study
 
 SETS = {
@@ -27,6 +28,8 @@ class Analysis:
     adam: Mapping[str, pd.DataFrame]
     study: Study
     issues: Issues
+    groups: pd.Series | None = None
+    """The group of each subject by USUBJID, where groups are compared."""
 
     def subjects(self, flag: str) -> pd.Series:
         """USUBJID of the subjects of a population."""
@@ -57,6 +60,11 @@ class Analysis:
     @property
     def level(self) -> float:
         return self.study.endpoints.confidence_level
+
+    @property
+    def scale(self) -> Scale:
+        """The scale of the limits of survival curves."""
+        return self.study.endpoints.survival_interval
 
     @property
     def percent(self) -> str:

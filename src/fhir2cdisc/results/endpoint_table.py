@@ -14,6 +14,8 @@ NE: Literal["NE"] = "NE"
 """Not estimable."""
 
 Value = float | Literal["NE"] | None
+Role = Literal["main", "supplementary"]
+"""Whether a result answers the question itself, or shows what another method or cut would say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,7 @@ class Endpoint:
     method: str
     dataset: str
     where: str
+    role: Role = "main"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ def estimated(
     unit: str,
     scale: float,
     method: str,
+    role: Role = "main",
 ) -> Endpoint:
     """A result with limits; `scale` brings the estimate into the unit."""
     value, lower, upper = (NE if x is None else x * scale for x in estimate)
@@ -102,6 +106,37 @@ def estimated(
         method=method,
         dataset=scope.dataset,
         where=scope.where,
+        role=role,
+    )
+
+
+def plain(
+    id_: str,
+    endpoint: str,
+    scope: Scope,
+    counts: tuple[int | None, int | None],
+    *,
+    statistic: str,
+    value: float | None,
+    method: str,
+    unit: str = "",
+) -> Endpoint:
+    """A supplementary number that has no limits: a p value, a correlation; None: not estimable."""
+    return Endpoint(
+        id=id_,
+        endpoint=endpoint,
+        analysis_set=scope.analysis_set,
+        numerator=counts[0],
+        denominator=counts[1],
+        statistic=statistic,
+        estimate=NE if value is None else value,
+        lower=None,
+        upper=None,
+        unit=unit,
+        method=method,
+        dataset=scope.dataset,
+        where=scope.where,
+        role="supplementary",
     )
 
 
@@ -114,6 +149,7 @@ def counted(
     unit: str,
     method: str,
     statistic: str = "count",
+    role: Role = "main",
 ) -> Endpoint:
     """A count of something, out of how many; it has no limits."""
     return Endpoint(
@@ -130,6 +166,7 @@ def counted(
         method=method,
         dataset=scope.dataset,
         where=scope.where,
+        role=role,
     )
 
 

@@ -14,16 +14,20 @@ import pandas as pd
 
 from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.results.analysis import Analysis
-from fhir2cdisc.results.endpoint_table import Endpoint, EndpointTable, Scope, counted, estimated
-from fhir2cdisc.results.left_out import count_left_out
-from fhir2cdisc.results.statistics import (
-    NOT_ESTIMABLE,
-    Ratio,
-    clustered_proportion,
-    follow_up,
-    kaplan_meier,
-    proportion,
+from fhir2cdisc.results.clustered import Ratio, clustered_proportion
+from fhir2cdisc.results.endpoint_table import (
+    Endpoint,
+    EndpointTable,
+    Scope,
+    counted,
+    estimated,
+    plain,
 )
+from fhir2cdisc.results.groups import compare_groups, group_subjects
+from fhir2cdisc.results.left_out import count_left_out
+from fhir2cdisc.results.sensitivity import compare_lesions, lesion_sensitivity
+from fhir2cdisc.results.statistics import NOT_ESTIMABLE, exceeds, proportion
+from fhir2cdisc.results.survival import Survival, follow_up, kaplan_meier
 from fhir2cdisc.study import Study
 
 DAYS_PER_MONTH = 30.4375
@@ -42,7 +46,7 @@ def compute_endpoints(
             issues.add("AD0001", f"endpoints need {dataset}")
     if "ADSL" not in adam:
         return EndpointTable(())
-    analysis = Analysis(adam, study, issues)
+    analysis = Analysis(adam, study, issues, group_subjects(adam, study, issues))
     rows = [
         *_responses(analysis),
         *_lesion_control(analysis),
@@ -98,7 +102,22 @@ def _responses(analysis: Analysis) -> list[Endpoint]:
                     scope=analysis.scope("ADRS", flag, **where, AVALC="CR or PR"),
                 )
             )  # fmt: skip
+            if analysis.study.endpoints.null_rate and flag == analysis.population:
+                rows.append(_null_test(analysis, rows[-1]))
     return rows
+
+
+def _null_test(analysis: Analysis, rate: Endpoint) -> Endpoint:
+    """The exact test that a response rate is not above that of the null hypothesis."""
+    null, count, total = analysis.study.endpoints.null_rate, rate.numerator, rate.denominator
+    return plain(
+        f"{rate.id}-P", f"{rate.endpoint}: test against {null * 100:g} %",
+        Scope(rate.analysis_set, rate.dataset, rate.where), (count, total),
+        statistic="p value",
+        value=None if count is None or total is None else exceeds(count, total, null),
+        method=f"Exact one-sided binomial test that the rate of {rate.id} is {null * 100:g} % or "
+        "less.",
+    )  # fmt: skip
 
 
 def _share(
@@ -114,11 +133,15 @@ def _share(
     """The share of subjects with any of the records; not estimable where these are None."""
     total = len(analysis.subjects(flag))
     count = None if found is None else int(found["USUBJID"].nunique())
+    interval = analysis.study.endpoints.proportion_interval
+    estimate = NOT_ESTIMABLE
+    if count is not None:
+        estimate = proportion(count, total, analysis.level, interval)
+    name = {"exact": "Clopper-Pearson exact", "wilson": "Wilson score"}[interval]
     return estimated(
         id_, label, scope, (count, total),
-        statistic="proportion", unit="%", scale=100,
-        estimate=NOT_ESTIMABLE if count is None else proportion(count, total, analysis.level),
-        method=f"{method} Clopper-Pearson exact {analysis.percent} interval.",
+        statistic="proportion", unit="%", scale=100, estimate=estimate,
+        method=f"{method} {name} {analysis.percent} interval.",
     )  # fmt: skip
 
 
@@ -159,7 +182,9 @@ def _lesion_control(analysis: Analysis) -> list[Endpoint]:
         found = analysis.records("ADLES", flag, **where)
         scope = analysis.scope("ADLES", flag, **where)
         rows += _clustered(analysis, id_, label, found, method=method, scope=scope)
-    return rows
+        if id_ == "NRCR" and found is not None:
+            rows += lesion_sensitivity(analysis, found, name, scope)
+    return [*rows, compare_lesions(analysis)]
 
 
 def _clustered(
@@ -189,6 +214,7 @@ def _clustered(
             estimate=proportion(*counts, analysis.level),
             method=f"{method} Clopper-Pearson exact {analysis.percent} interval that ignores "
             "that lesions belong to subjects: for comparison only.",
+            role="supplementary",
         ),
     ]  # fmt: skip
 
@@ -232,7 +258,7 @@ def _survival(analysis: Analysis, paramcd: str, label: str, rule: str) -> list[E
     """Events, median and landmark rate of a parameter of ADTTE, and why subjects are censored."""
     found = _times(analysis, paramcd)
     time, event = found["AVAL"].to_numpy(np.float64), found["CNSR"].eq(0).to_numpy(dtype=bool)
-    curve = kaplan_meier(time, event, analysis.level)
+    curve = kaplan_meier(time, event, analysis.level, analysis.scale)
     months = analysis.study.endpoints.months
     landmark = months * DAYS_PER_MONTH
     early = int((event & (time <= landmark)).sum())
@@ -254,24 +280,56 @@ def _survival(analysis: Analysis, paramcd: str, label: str, rule: str) -> list[E
             statistic="median", unit="months", scale=1 / DAYS_PER_MONTH,
             estimate=curve.quantile(),
             method=f"{label} {rule}. Kaplan-Meier median (midpoint where the curve is exactly at "
-            f"50 %), Brookmeyer-Crowley {analysis.percent} interval on the log-log scale; a month "
-            f"has {DAYS_PER_MONTH} days.",
+            f"50 %), Brookmeyer-Crowley {analysis.percent} interval on the {analysis.scale} scale; "
+            f"a month has {DAYS_PER_MONTH} days.",
         ),
         estimated(
             f"{paramcd}-{months}M", f"{label}: rate at {months} months", scope, (early, total),
             statistic="survival rate", unit="%", scale=100, estimate=curve.at(landmark),
             method=f"{label} {rule}. Kaplan-Meier estimate at day {landmark:g} with "
-            f"{analysis.percent} interval on the log-log scale (Greenwood); the numerator counts "
-            f"events until then.{carried}",
+            f"{analysis.percent} interval on the {analysis.scale} scale (Greenwood); the numerator "
+            f"counts events until then, {curve.at_risk_at(landmark)} subject(s) are at risk."
+            f"{carried}",
         ),
+        *_more_of_curve(analysis, curve, paramcd, label, carried),
+        *compare_groups(analysis, found, paramcd, label, landmark),
         *_censorings(analysis, found, paramcd, label),
+    ]  # fmt: skip
+
+
+def _more_of_curve(
+    analysis: Analysis, curve: Survival, paramcd: str, label: str, carried: str
+) -> list[Endpoint]:
+    """The quartiles beside the median, and the restricted mean up to the landmark."""
+    scope = analysis.scope("ADTTE", analysis.population, PARAMCD=paramcd)
+    months, counts = analysis.study.endpoints.months, (curve.events, curve.subjects)
+    mean, _ = curve.restricted_mean(months * DAYS_PER_MONTH, analysis.level)
+    quartiles = [
+        estimated(
+            f"{paramcd}-Q{percent}", f"{label}: {percent} % have had the event", scope, counts,
+            statistic="quantile", unit="months", scale=1 / DAYS_PER_MONTH,
+            estimate=curve.quantile(percent / 100), role="supplementary",
+            method=f"As {paramcd}-MEDIAN, the time by which {percent} % have had the event.",
+        )
+        for percent in (25, 75)
+    ]  # fmt: skip
+    return [
+        *quartiles,
+        estimated(
+            f"{paramcd}-RMST", f"{label}: mean within {months} months", scope, counts,
+            statistic="restricted mean", unit="months", scale=1 / DAYS_PER_MONTH, estimate=mean,
+            method=f"Area under the curve of {paramcd}-MEDIAN up to {months} months of "
+            f"{DAYS_PER_MONTH} days; {analysis.percent} normal interval with Greenwood's "
+            f"variance.{carried}",
+            role="supplementary",
+        ),
     ]  # fmt: skip
 
 
 def _times(analysis: Analysis, paramcd: str) -> pd.DataFrame:
     found = analysis.records("ADTTE", analysis.population, PARAMCD=paramcd)
     if found is None:
-        return pd.DataFrame({"AVAL": [], "CNSR": [], "EVNTDESC": []})
+        return pd.DataFrame({"USUBJID": [], "AVAL": [], "CNSR": [], "EVNTDESC": []})
     return found
 
 
@@ -300,9 +358,11 @@ def _follow_up(analysis: Analysis) -> Endpoint:
         analysis.scope("ADTTE", analysis.population, PARAMCD="OS"),
         (int((~event).sum()), len(found)),
         statistic="median", unit="months", scale=1 / DAYS_PER_MONTH,
-        estimate=follow_up(found["AVAL"].to_numpy(np.float64), event, analysis.level),
+        estimate=follow_up(
+            found["AVAL"].to_numpy(np.float64), event, analysis.level, analysis.scale
+        ),
         method="Reverse Kaplan-Meier of overall survival: censoring is the event; "
-        f"{analysis.percent} interval on the log-log scale.",
+        f"{analysis.percent} interval on the {analysis.scale} scale.",
     )  # fmt: skip
 
 

@@ -69,12 +69,15 @@ def _issues(package: Package) -> Table:
 
 
 def endpoint_table(package: Package) -> Table:
-    """The endpoints with limits; counts, what is left out and methods are in endpoints.csv."""
-    results = [row for row in package.endpoints_json if row["lower"] is not None]
+    """The main endpoints with limits; all others and the methods are in endpoints.csv."""
+    results = [
+        row for row in package.endpoints_json if row["lower"] is not None and row["role"] == "main"
+    ]
     table = _table(f"Endpoints ({len(package.endpoints_json)} rows in results/endpoints.csv)")
     table.add_column("endpoint")
     table.add_column("n / N", justify="right", no_wrap=True)
-    table.add_column("estimate (95 % limits)", justify="right", no_wrap=True)
+    level = package.run["settings"]["endpoints"]["confidence_level"]
+    table.add_column(f"estimate ({level * 100:g} % limits)", justify="right", no_wrap=True)
     table.add_column("of")
     for row in results:
         counts = (row["numerator"], row["denominator"])
@@ -87,10 +90,12 @@ def endpoint_table(package: Package) -> Table:
 def _estimate(row: Mapping[str, Any]) -> str:
     if row["lower"] is None:
         return ""
-    value, low, high = (_number(row[name]) for name in ("estimate", "lower", "upper"))
-    unit = f" {row['unit']}" if value != "NE" else ""
+    # A ratio has no unit, and needs more decimals than percent and months.
+    digits = 1 if row["unit"] else 3
+    value, low, high = (_number(row[name], digits) for name in ("estimate", "lower", "upper"))
+    unit = f" {row['unit']}" if value != "NE" and row["unit"] else ""
     return f"{value}{unit} ({low}, {high})"
 
 
-def _number(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.1f}"
+def _number(value: float | str, digits: int) -> str:
+    return value if isinstance(value, str) else f"{value:.{digits}f}"
