@@ -36,6 +36,7 @@ from fhir2cdisc.mappings.lesions import LESIONS
 from fhir2cdisc.mappings.relations import RELATIONS, TREATS
 from fhir2cdisc.mappings.sources import SET_ASIDE
 from fhir2cdisc.mappings.status import GATES, IDENTITY, MODIFIER_EXTENSIONS
+from fhir2cdisc.protocol import settings_in_force
 from fhir2cdisc.readers.sdtm import find_datasets, read_dataset
 from fhir2cdisc.results.endpoints import compute_endpoints
 from fhir2cdisc.sdtm.relrec import relate
@@ -114,6 +115,7 @@ def convert(
         endpoints_json=endpoints.to_json_object(),
         issues=issues,
         ledger=ledger,
+        protocol=pd.DataFrame(settings_in_force(study)),
         run=run,
     )
 
@@ -158,6 +160,7 @@ def analyse(folder: Path, study: Study) -> Package:
         endpoints_json=endpoints.to_json_object(),
         issues=issues,
         ledger=None,
+        protocol=pd.DataFrame(settings_in_force(study)),
         run=run_record(
             study,
             {file.name: file for file in files.values()},

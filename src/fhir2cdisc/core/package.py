@@ -17,7 +17,8 @@ class Package:
     """Datasets, results, and the account of how they came about.
 
     `sdtm` is empty and `ledger` None where the run began with SDTM. `endpoints` is the table of
-    results, `endpoints_json` the same for programs. `ledger` has the columns of
+    results, `endpoints_json` the same for programs; `protocol` has a row for each setting in
+    force. `ledger` has the columns of
     `core.ledger.LEDGER_COLUMNS`. `run` is the run record: versions, inputs, settings, counts.
     """
 
@@ -28,4 +29,5 @@ class Package:
     endpoints_json: Any
     issues: Issues
     ledger: pd.DataFrame | None
+    protocol: pd.DataFrame
     run: Mapping[str, Any] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from fhir2cdisc.core.package import Package
 from fhir2cdisc.core.text import max_lengths
 from fhir2cdisc.errors import OutputError
 from fhir2cdisc.writers.dataset_json import write_dataset_json
+from fhir2cdisc.writers.protocol_page import protocol_page
 from fhir2cdisc.writers.tables import write_csv, write_parquet
 from fhir2cdisc.writers.xpt import write_xpt
 
@@ -94,6 +95,9 @@ def _write_all(package: Package, folder: Path, formats: Sequence[str]) -> None:
     results.mkdir()
     write_csv(results / "endpoints.csv", package.endpoints)
     _write_json(results / "endpoints.json", package.endpoints_json)
+    write_csv(results / "protocol.csv", package.protocol)
+    page = protocol_page(package.study, package.protocol)
+    (results / "protocol.md").write_text(page, encoding="utf-8", newline="\n")
     write_csv(folder / "issues.csv", issue_table(package.issues))
     if package.ledger is not None:
         write_csv(folder / "ledger.csv", package.ledger)
