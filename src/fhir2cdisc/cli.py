@@ -5,7 +5,9 @@ Exit codes: 0 done; 1 done, but `--strict` found errors in the data; 2 could not
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from functools import wraps
@@ -20,6 +22,7 @@ from fhir2cdisc.errors import Fhir2CdiscError
 # Everything that needs pandas is imported when a command runs: `--help` answers at once.
 if TYPE_CHECKING:
     from fhir2cdisc.core.package import Package
+    from fhir2cdisc.explain import Explanation
 
 FORMATS = click.Choice(["xpt", "dataset-json", "parquet", "csv"])
 _EXISTING = click.Path(path_type=Path)
@@ -142,6 +145,50 @@ def demo(out: Path) -> None:
         package = pipeline.convert([example], read_study(example / "study.toml"), 1, progress)
     write_package(package, out, ("xpt",))
     _report(package, out, time.perf_counter() - start)
+
+
+@main.command(name="explain")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@_study
+@_sentence
+def explain_names(names: tuple[str, ...], study: Path | None) -> None:
+    """Say in English what names of the output mean, with the rules in force.
+
+    A NAME is a dataset (ADRS), a variable (TU.TULOC, TRTEMFL), a parameter (PFS, ADRS.BOR), a
+    result (ORR), a setting (response.confirm_days, endpoints) or an issue (RS0009). One that
+    stands for several things explains all of them.
+    """
+    from fhir2cdisc.explain import explain  # noqa: PLC0415
+    from fhir2cdisc.study import read_study  # noqa: PLC0415
+
+    width = min(shutil.get_terminal_size().columns, 100)
+    for number, found in enumerate(explain(names, read_study(study))):
+        click.echo(("\n" if number else "") + _explanation(found, width))
+
+
+def _explanation(found: Explanation, width: int) -> str:
+    """A heading, the rule and the facts beside it, as wide as the terminal."""
+    names = _wrapped(", ".join(found.names), width, "", "  ")
+    lines = _wrapped(f"{found.title} ({found.kind})", width, "  ", "  ")
+    if found.rule:
+        lines.append("")
+    for line in found.rule.splitlines():
+        lines += _wrapped(line, width, "  ", "    " if line.startswith("- ") else "  ")
+    if found.facts:
+        lines.append("")
+    before = ""
+    for name, text in found.facts:
+        label = "" if name == before else name
+        lines += _wrapped(text, width, f"  {label:<9} ", " " * 12)
+        before = name
+    return "\n".join([*(click.style(line, bold=True) for line in names), *lines])
+
+
+def _wrapped(text: str, width: int, first: str, rest: str) -> list[str]:
+    return textwrap.wrap(
+        text, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False,
+        break_long_words=False,
+    )  # fmt: skip
 
 
 class _progress:  # noqa: N801  # used like a function

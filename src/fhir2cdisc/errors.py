@@ -5,7 +5,8 @@
     ├── DeclarationError      a mapping or parameter is not well formed
     │   └── PathError         a FHIR path cannot be read
     ├── SourceError           a source cannot be read at all
-    └── OutputError           the results cannot be written
+    ├── OutputError           the results cannot be written
+    └── NameUnknown           nothing in the output has the name that is asked for
 
 Data that is merely *wrong* never raises: it becomes an `Issue` (see `core.issue`) and its
 resource is in the ledger.
@@ -41,3 +42,7 @@ class SourceError(Fhir2CdiscError):
 
 class OutputError(Fhir2CdiscError):
     """The results cannot be written."""
+
+
+class NameUnknown(Fhir2CdiscError):  # noqa: N818  # it is the name that is in error
+    """Nothing in the output has the name that is asked for."""

@@ -281,6 +281,11 @@ def settings_in_force(study: Study) -> tuple[Setting, ...]:
     return tuple(found)
 
 
+def sentence_of(study: Study, name: str) -> str:
+    """What a setting means, with the value of a study."""
+    return SENTENCES[name].of(_value(study, name))
+
+
 def setting_fields() -> Iterator[tuple[str, FieldInfo]]:
     """``section.key`` of every setting, or the name of a free table, with its field."""
     for section, info in Study.model_fields.items():

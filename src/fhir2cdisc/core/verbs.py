@@ -172,7 +172,7 @@ class _FirstOf(_Of):
         return out
 
     def describe(self) -> str:
-        return "first that is there of: " + "; ".join(s.describe() for s in self.sources)
+        return f"the first that is there of ({'; '.join(s.describe() for s in self.sources)})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,7 +46,7 @@ def compute_endpoints(
             issues.add("AD0001", f"endpoints need {dataset}")
     if "ADSL" not in adam:
         return EndpointTable(())
-    analysis = Analysis(adam, study, issues, group_subjects(adam, study, issues))
+    analysis = Analysis(adam, study, issues, groups=group_subjects(adam, study, issues))
     rows = [
         *_responses(analysis),
         *_lesion_control(analysis),
@@ -151,7 +151,7 @@ LESIONS = {"PARAMCD": "LSCTRL", "LESGRP": "NONIRRAD", "LESTYP": "TARGET"}
 
 
 def _lesion_control(analysis: Analysis) -> list[Endpoint]:
-    """NRCR over all non-irradiated target lesions and over the evaluable ones."""
+    """NRCR over all non-irradiated target lesions and the evaluable ones, and irradiated ones."""
     study, flag = analysis.study, analysis.population
     best = f"best response of the lesion CR, PR or SD (SD from day {study.response.sd_min_days})"
     months = study.endpoints.months
@@ -174,11 +174,14 @@ def _lesion_control(analysis: Analysis) -> list[Endpoint]:
         f"controlled; {controlled}."
     )
     name = "Non-irradiated lesion control rate"
+    irradiated = everything.replace("non-irradiated", "irradiated")
     rows = []
     for id_, label, where, method in (
         ("NRCR", f"{name}, all lesions", LESIONS, everything),
         ("NRCR-EVALUABLE", f"{name}, evaluable lesions", {**LESIONS, "EVALFL": "Y"}, evaluable),
-    ):
+        ("IRCR", "Irradiated lesion control rate, all lesions", {**LESIONS, "LESGRP": "IRRAD"},
+         irradiated),
+    ):  # fmt: skip
         found = analysis.records("ADLES", flag, **where)
         scope = analysis.scope("ADLES", flag, **where)
         rows += _clustered(analysis, id_, label, found, method=method, scope=scope)
@@ -220,6 +223,11 @@ def _clustered(
 
 
 def _interval(analysis: Analysis, ratio: Ratio) -> str:
+    if not ratio.clusters:
+        return (
+            "Ratio estimator with a linearised variance over subjects and a logit interval with "
+            "Student's t; there is no lesion to estimate it from."
+        )
     size = f"{ratio.units} lesions in {ratio.clusters} subjects"
     if ratio.rule == "logit-t":
         return (

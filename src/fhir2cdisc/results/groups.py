@@ -114,13 +114,13 @@ def _curve(times: _Times, level: str, landmark: float) -> list[Endpoint]:
         estimated(
             f"{id_}-MEDIAN:{times.name}={level}", f"{label}, {group}: median", scope,
             (curve.events, curve.subjects), statistic="median", unit="months",
-            scale=months / landmark, estimate=curve.quantile(),
+            scale=months / landmark, estimate=curve.quantile(), role="supplementary",
             method=f"As {id_}-MEDIAN, of the subjects with {group}; {limits}.",
         ),
         estimated(
             f"{id_}-{months}M:{times.name}={level}", f"{label}, {group}: rate at {months} months",
             scope, (early, curve.subjects), statistic="survival rate", unit="%", scale=100,
-            estimate=curve.at(landmark),
+            estimate=curve.at(landmark), role="supplementary",
             method=f"As {id_}-{months}M, of the subjects with {group}; {limits}.",
         ),
     ]  # fmt: skip

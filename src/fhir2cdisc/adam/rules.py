@@ -1,0 +1,306 @@
+"""The rule of every parameter of ADTR, ADLES and ADRS, in English and with the settings in force.
+
+The derivations are in the modules of the datasets; this is what they do, for `explain` and for the
+methods of define.xml. ADTTE needs no entry: its parameters are declarations that describe
+themselves (`tte.TimeToEvent`). No parameter is without a rule (tests/test_explain.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fhir2cdisc.protocol import sentence_of
+from fhir2cdisc.study import Study
+
+_FIELD = re.compile(r"\{(\w+\.\w+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How a parameter is derived.
+
+    `text` names settings as ``{section.key}``; those in `also` act without a place in the text:
+    their sentences follow it. `cites` are the sources of the rule.
+    """
+
+    text: str
+    cites: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+
+    def of(self, study: Study) -> str:
+        """The rule with the settings of a study."""
+        sections = {name: getattr(study, name) for name in type(study).model_fields}
+        more = [sentence_of(study, name) for name in self.also]
+        return " ".join([self.text.format(**sections), *more])
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The settings it depends on, each once."""
+        return tuple(dict.fromkeys([*_FIELD.findall(self.text), *self.also]))
+
+
+def _recist(sections: str) -> tuple[str, ...]:
+    return (f"RECIST 1.1 (Eisenhauer 2009), {sections}",)
+
+
+_REGISTRY = ("Registry record of the trial: changes of non-irradiated and irradiated lesions",)
+_OF = {
+    "": "all target lesions",
+    "NI": "the target lesions that were not irradiated (SUPPTU.TUIRRAD is N)",
+    "IR": "the target lesions that were irradiated (SUPPTU.TUIRRAD is Y)",
+}
+
+# -- ADTR -------------------------------------------------------------------------------------
+
+
+def _diameters(ending: str) -> Rule:
+    return Rule(
+        f"Sum over {_OF[ending]} of the longest diameter, of lymph nodes the short axis, at each "
+        "assessment. Too small to measure is {response.tstm_mm:g} mm, disappeared 0; the parts of "
+        "a split lesion are added, lesions that merged count once.",
+        _recist("4.3.1 and 4.3.2"),
+    )
+
+
+def _volumes(ending: str) -> Rule:
+    return Rule(
+        f"Sum over {_OF[ending]} of the volume in mm3 at each assessment; a volume is of one kind "
+        "throughout. From two diameters it is that of an ellipsoid, from one that of a sphere.",
+        ("Registry record of the trial: tumor volume reduction",),
+        ("response.vol_source", "response.vol_third_axis", "response.vol_tstm_mm3"),
+    )
+
+
+# -- ADLES ------------------------------------------------------------------------------------
+
+_LESIONS = {
+    "LSDIAM": Rule(
+        "Longest diameter of the lesion, of a lymph node the short axis, at each assessment, in "
+        "mm. Too small to measure is {response.tstm_mm:g} mm, disappeared 0.",
+        _recist("4.3.1 and 4.3.2"),
+    ),
+    "LSVOL": Rule(
+        "Volume of the lesion in mm3 at each assessment, of one kind throughout.",
+        ("Registry record of the trial: tumor volume reduction",),
+        ("response.vol_source", "response.vol_third_axis", "response.vol_tstm_mm3"),
+    ),
+    "LSRSP": Rule(
+        "Response of the lesion alone at each assessment: CR if it is gone (a node below "
+        "{response.node_normal_mm:g} mm); PD if it is at least {response.pd_pct:g} % and "
+        "{response.pd_abs_mm:g} mm above its smallest diameter so far; PR if it is at least "
+        "{response.pr_pct:g} % below baseline; else SD. Not measured, or merged with another: NE. "
+        "New and non-target lesions have no say.",
+        _recist("4.3.1, applied to single lesions"),
+    ),
+    "LSBRSP": Rule(
+        "Best response of the lesion, in the order CR, PR, SD, PD, NE, over its LSRSP from the "
+        "start to month {endpoints.months}, up to its first PD and not after a new anticancer "
+        "therapy; SD from day {response.sd_min_days} after the start on, before that it is NE.",
+        _REGISTRY,
+    ),
+    "LSCTRL": Rule(
+        "Y if the lesion is controlled, else N; a lesion that cannot be evaluated is not. The "
+        "responses are those that LSBRSP looks at, within {endpoints.months} months.",
+        _REGISTRY,
+        ("endpoints.nrcr_rule",),
+    ),
+    "LSPCHGB": Rule(
+        "Smallest percent change from baseline of the diameter of the lesion (LSDIAM) from the "
+        "start to month {endpoints.months}, up to its first PD.",
+        ("Golden 2015, Lancet Oncol 16:795: response of single non-irradiated lesions",),
+    ),
+}
+
+# -- ADRS: at assessments ---------------------------------------------------------------------
+
+_TARGET = (
+    "in this order: CR if all are gone and nodes are below {response.node_normal_mm:g} mm; PD if "
+    "the sum is at least {response.pd_pct:g} % and {response.pd_abs_mm:g} mm above its smallest "
+    "complete value so far; PR if it is at least {response.pr_pct:g} % below baseline; else SD. If "
+    "a lesion is not measured: PD if the others prove it, else NE"
+)
+
+
+def _target_group(ending: str, sums: str) -> Rule:
+    return Rule(
+        f"Response at each assessment from the sum of diameters ({sums} in ADTR) of "
+        f"{_OF[ending]}, {_TARGET}. New and non-target lesions have no say.",
+        _recist("4.3.1, applied to a lesion group") + _REGISTRY,
+        ("response.cr_reappear",),
+    )
+
+
+_AT_VISITS = {
+    "OVR": Rule(
+        "Overall response at each assessment from target response (TRG), non-target response "
+        "(NTRG) and new lesions (NEWL): PD if any of them is progression, a new lesion only if it "
+        "is unequivocal; CR if all that there is is CR; PR if the targets are CR but the "
+        "non-target lesions are not; else the target response, without targets the non-target "
+        "response.",
+        _recist("Tables 1 and 2"),
+    ),
+    "OVRNI": _target_group("NI", "SDIAMNI"),
+    "OVRIR": _target_group("IR", "SDIAMIR"),
+    "OVRV": Rule(
+        "Overall response at each assessment as OVR, with the target response from the sum of "
+        "volumes (SVOL in ADTR): PR at least {response.vol_pr_pct:g} % below baseline, PD at least "
+        "{response.vol_pd_pct:g} % above the smallest complete value so far.",
+        ("Registry record of the trial: tumor volume reduction of 30 %, taken literally",),
+        ("response.vol_pd_abs_mm3",),
+    ),
+    "TRG": Rule(
+        "Response of the target lesions at each assessment from their sum of diameters (SDIAM in "
+        f"ADTR), {_TARGET}.",
+        _recist("4.3.1, 4.3.2 and 4.4.2"),
+        ("response.cr_reappear",),
+    ),
+    "NTRG": Rule(
+        "Response of the non-target lesions at each assessment: PD if the reader calls one "
+        "unequivocal progression, CR if all are absent (nodes normal), NE if one was not "
+        "evaluated, else NON-CR/NON-PD.",
+        _recist("4.3.3 and 4.3.4"),
+        ("response.nt_pd_states",),
+    ),
+    "NEWL": Rule(
+        "Whether there is a new lesion at the assessment: UNEQUIVOCAL, EQUIVOCAL or N. One without "
+        "any doubt recorded is unequivocal.",
+        _recist("4.3.5"),
+    ),
+}
+
+# -- ADRS: once for a subject -----------------------------------------------------------------
+
+_CANDIDATES = (
+    "the assessments from the start (ADSL.STARTDT0) up to the first PD and not after a new "
+    "anticancer therapy"
+)
+_CONFIRMING = ("response.max_ne_between", "response.accept_sd_between")
+
+
+def _best(at: str, subject: str) -> Rule:
+    return Rule(
+        f"Best {subject}, in the order CR, PR, SD, NON-CR/NON-PD, PD, NE, of the {at} of "
+        f"{_CANDIDATES}; SD and NON-CR/NON-PD from day {{response.sd_min_days}} after the start "
+        "on, before that they are NE. MISSING without any assessment.",
+        _recist("4.6"),
+    )
+
+
+def _confirmed_best(at: str, subject: str) -> Rule:
+    return Rule(
+        f"Best {subject} of the {at} of {_CANDIDATES}, where CR and PR count only if a later one "
+        "at least {response.confirm_days} days after them confirms them (CR by CR, PR by PR or "
+        "CR); without it they are SD. What is less than CR after a CR is PD. SD from day "
+        "{response.sd_min_days} after the start on, before that it is NE. MISSING without any "
+        "assessment.",
+        _recist("4.6.1 and Table 3"),
+        ("response.confirm_tolerance_days", *_CONFIRMING),
+    )
+
+
+def _progression(at: str) -> Rule:
+    return Rule(
+        f"Y with the date of the first PD among the {at}, else N; the date is that of the last "
+        "scan of the sum.",
+        _recist("4.3"),
+    )
+
+
+_ONCE = {
+    "PD": Rule(
+        "Y with the date of the first PD among the OVR, else N. The date is the first scan that "
+        "shows a new lesion or unequivocal progression, or the last one of a sum that has grown.",
+        _recist("4.3"),
+        ("response.equivocal_backdate",),
+    ),
+    "PDNI": _progression("OVRNI"),
+    "PDIR": _progression("OVRIR"),
+    "RSP": Rule("Y with the date of the first CR or PR that BOR looks at, else N."),
+    "CRSP": Rule(
+        "Y with the date of the first CR or PR that is confirmed at least {response.confirm_days} "
+        "days later (see CBOR), else N.",
+        _recist("4.6.1"),
+    ),
+    "CRSPV": Rule(
+        "Y with the date of the first CR or PR by volume (OVRV) that is confirmed at least "
+        "{response.confirm_days} days later (see CBORV), else N.",
+    ),
+    "CB": Rule("Y if BOR is CR, PR, SD or NON-CR/NON-PD, else N."),
+    "CCB": Rule("Y if CBOR is CR, PR, SD or NON-CR/NON-PD, else N."),
+    "BOR": _best("overall responses (OVR)", "response"),
+    "CBOR": _confirmed_best("overall responses (OVR)", "response"),
+    "CBORV": _confirmed_best("overall responses by volume (OVRV)", "response"),
+    "BORNI": _best("responses of the non-irradiated target lesions (OVRNI)", "response"),
+    "CBORNI": _confirmed_best("responses of the non-irradiated target lesions (OVRNI)", "response"),
+    "BORIR": _best("responses of the irradiated target lesions (OVRIR)", "response"),
+    "CBORIR": _confirmed_best("responses of the irradiated target lesions (OVRIR)", "response"),
+    "BCP": Rule("Y if BOR is CR or PR, else N."),
+    "CBCP": Rule("Y if CBOR is CR or PR, else N."),
+    "ARR": Rule(
+        "Y if BORNI is CR or PR, else N; subjects with a non-irradiated target lesion.",
+        ("Theelen 2021, Lancet Respir Med 9:467: abscopal response rate",),
+    ),
+    "ACR": Rule(
+        "Y if BORNI is CR, PR or SD, else N; subjects with a non-irradiated target lesion.",
+        ("Theelen 2021, Lancet Respir Med 9:467: abscopal control rate",),
+    ),
+    "ABSANY": Rule(
+        "Y if any non-irradiated target lesion was at least {response.pr_pct:g} % below its "
+        "baseline (LSPCHGB in ADLES), else N.",
+        ("Golden 2015, Lancet Oncol 16:795",),
+    ),
+    "NRCPT": Rule(
+        "Y if every non-irradiated target lesion is controlled (LSCTRL in ADLES), else N.",
+        _REGISTRY,
+        ("endpoints.nrcr_rule",),
+    ),
+    "LSTA": Rule("The last overall response (OVR) that is not NE, with its date."),
+    "MDIS": Rule("Y with the date of the baseline sum if the target lesions have one, else N."),
+    "DEATH": Rule("Y with ADSL.DTHDT if the subject died, else N."),
+    "NACT": Rule("Y with ADSL.NACTDT if a new anticancer therapy began, else N."),
+}
+
+# -- ADRS: of a reader ------------------------------------------------------------------------
+
+_READERS = {
+    "INV": "the evaluator of the study",
+    "IRC": "a reader other than the evaluator of the study",
+}
+_COLLECTED = {
+    "OVR": "OVRLRESP",
+    "TRG": "TRGRESP",
+    "NTRG": "NTRGRESP",
+    "NEWL": "NEWLPROG",
+    "BEST": "BESTRESP",
+}
+_FROM_READER = ("PD", "RSP", "CRSP", "CCB", "BOR", "CBOR")
+
+
+def _of_readers() -> dict[str, Rule]:
+    found = {}
+    for ending, reader in _READERS.items():
+        for code, test in _COLLECTED.items():
+            found[code + ending] = Rule(
+                f"RSSTRESC of {test} in RS as {reader} gave it, by {{response.criteria}}.",
+                also=("response.evaluator",),
+            )
+        for code in _FROM_READER:
+            rule = _ONCE[code]
+            found[code + ending] = Rule(
+                f"{rule.text} From the responses of {reader} in RS (OVR{ending}) instead of "
+                "measurements.",
+                rule.cites,
+                rule.also,
+            )
+    return found
+
+
+RULES: Mapping[str, Mapping[str, Rule]] = {
+    "ADTR": {f"SDIAM{ending}": _diameters(ending) for ending in _OF}
+    | {f"SVOL{ending}": _volumes(ending) for ending in _OF},
+    "ADLES": _LESIONS,
+    "ADRS": _AT_VISITS | _ONCE | _of_readers(),
+}
+"""Dataset -> PARAMCD -> its rule."""
