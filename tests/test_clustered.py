@@ -34,7 +34,7 @@ def lesions(patients: dict[str, str]) -> tuple[pd.Series, pd.Series]:
 
 
 def test_lesions_clustered_in_patients_give_the_worked_interval() -> None:
-    ratio = clustered_proportion(*lesions(WORKED))
+    ratio = clustered_proportion(clusters_of(*lesions(WORKED)))
     assert (ratio.clusters, ratio.units, ratio.rule) == (7, 13, "logit-t")
     rounded = [round(x or 0, 4) for x in ratio.estimate]
     assert rounded == [0.8462, 0.4155, 0.9770]
@@ -43,18 +43,18 @@ def test_lesions_clustered_in_patients_give_the_worked_interval() -> None:
 
 
 def test_all_lesions_controlled_is_the_exact_interval() -> None:
-    ratio = clustered_proportion(*lesions({"P1": "YY", "P2": "Y"}))
+    ratio = clustered_proportion(clusters_of(*lesions({"P1": "YY", "P2": "Y"})))
     assert ratio.rule == "exact"
     assert ratio.estimate == proportion(3, 3)
 
 
 def test_one_patient_gives_no_interval() -> None:
-    ratio = clustered_proportion(*lesions({"P1": "YN"}))
+    ratio = clustered_proportion(clusters_of(*lesions({"P1": "YN"})))
     assert ratio.estimate == (0.5, None, None)
 
 
 def test_lesions_that_disagree_within_patients_do_not_narrow_the_interval() -> None:
-    ratio = clustered_proportion(*lesions(dict.fromkeys("ABCD", "YN")))
+    ratio = clustered_proportion(clusters_of(*lesions(dict.fromkeys("ABCD", "YN"))))
     assert ratio.deff == 0
     naive = math.sqrt(0.25 / 8) / 0.25
     assert ratio.estimate.upper == pytest.approx(1 / (1 + math.exp(-3.182446305284263 * naive)))
@@ -65,7 +65,7 @@ def rounded(estimate: tuple[float | None, ...]) -> list[float]:
 
 
 def test_the_normal_quantile_gives_the_narrower_worked_interval() -> None:
-    ratio = clustered_proportion(*lesions(WORKED), normal=True)
+    ratio = clustered_proportion(clusters_of(*lesions(WORKED)), normal=True)
     assert rounded(ratio.estimate) == [0.8462, 0.5165, 0.9659]
     assert ratio.rule == "logit-z"
 
@@ -153,7 +153,7 @@ def test_the_mean_of_patients_at_its_edges() -> None:
 
 
 def test_no_lesion_at_all() -> None:
-    assert clustered_proportion(pd.Series([], dtype=float), pd.Series([], dtype=str)).rule == "none"
+    assert clustered_proportion(clusters_of(*lesions({}))).rule == "none"
 
 
 @given(st.dictionaries(st.integers(0, 9), st.text("YN", min_size=1, max_size=5), min_size=1))
@@ -161,7 +161,7 @@ def test_no_lesion_at_all() -> None:
 def test_a_clustered_share_lies_within_its_limits_and_between_0_and_1(
     patients: dict[int, str],
 ) -> None:
-    ratio = clustered_proportion(*lesions({str(k): v for k, v in patients.items()}))
+    ratio = clustered_proportion(clusters_of(*lesions({str(k): v for k, v in patients.items()})))
     value, lower, upper = ratio.estimate
     assert value is not None
     if lower is not None and upper is not None:

@@ -68,9 +68,7 @@ class Ratio(NamedTuple):
     rule: str
 
 
-def clustered_proportion(
-    success: pd.Series, cluster: pd.Series, level: float = 0.95, *, normal: bool = False
-) -> Ratio:
+def clustered_proportion(found: Clusters, level: float = 0.95, *, normal: bool = False) -> Ratio:
     """The share of units with success, with an interval that knows of their clusters.
 
     The ratio estimator sum(y) / sum(m) with its linearised variance over K clusters, and a logit
@@ -84,7 +82,6 @@ def clustered_proportion(
         Cochran WG. Sampling Techniques, 3rd ed., 6.3 and 9A; Rao JNK, Scott AJ. Biometrics
         1992;48:577 (design effect).
     """
-    found = clusters_of(success, cluster)
     y, m = found
     count, units = len(m), found.units
     if units == 0:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.results.analysis import Analysis
-from fhir2cdisc.results.clustered import Ratio, clustered_proportion
+from fhir2cdisc.results.clustered import Ratio, clustered_proportion, clusters_of
 from fhir2cdisc.results.endpoint_table import (
     Endpoint,
     EndpointTable,
@@ -204,7 +204,7 @@ def _clustered(
         lesions = pd.DataFrame({"USUBJID": [], "AVALC": []}, dtype="str")
     success = lesions["AVALC"].eq("Y")
     counts = (int(success.sum()), len(lesions))
-    ratio = clustered_proportion(success, lesions["USUBJID"], analysis.level)
+    ratio = clustered_proportion(clusters_of(success, lesions["USUBJID"]), analysis.level)
     return [
         estimated(
             id_, label, scope, counts,

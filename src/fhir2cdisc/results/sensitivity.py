@@ -43,9 +43,9 @@ def lesion_sensitivity(
             statistic="proportion", unit="%", scale=100, estimate=estimate, method=method,
             role="supplementary",
         )
-        for id_, name, estimate, method in _estimates(analysis, lesions, found)
+        for id_, name, estimate, method in _estimates(analysis, found)
     ]  # fmt: skip
-    ratio = clustered_proportion(success, lesions["USUBJID"], analysis.level)
+    ratio = clustered_proportion(found, analysis.level)
     size = f"{len(found.sizes)} subjects with {found.units} lesions"
     rows += [
         plain(
@@ -64,18 +64,15 @@ def lesion_sensitivity(
     return rows + _distribution(found, scope)
 
 
-def _estimates(
-    analysis: Analysis, lesions: pd.DataFrame, found: Clusters
-) -> list[tuple[str, str, Estimate, str]]:
+def _estimates(analysis: Analysis, found: Clusters) -> list[tuple[str, str, Estimate, str]]:
     """Id, name, estimate and method of each."""
     level, percent, e = analysis.level, analysis.percent, analysis.study.endpoints
-    success, subject = lesions["AVALC"].eq("Y"), lesions["USUBJID"]
     few = (
         f" Fewer than {FEW} subjects: not to be quoted as the result."
         if len(found.sizes) < FEW
         else ""
     )
-    normal = clustered_proportion(success, subject, level, normal=True).estimate
+    normal = clustered_proportion(found, level, normal=True).estimate
     resampled = bootstrap_interval(found, e.bootstrap_replicates, e.bootstrap_seed, level)
     return [
         ("NORMAL", "normal quantile", normal, _NORMAL.format(percent)),
