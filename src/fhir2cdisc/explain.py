@@ -130,7 +130,7 @@ def _domain(
     domain, keys = mappings[0].domain, mappings[0].keys
     about = standard.dataset(domain)
     yield Explanation(
-        (domain,), "SDTM dataset", about.label, f"{about.structure}",
+        (domain,), "SDTM dataset", about.label, f"{about.structure}.",
         (("Made from", "; ".join(dict.fromkeys(_rows(m) for m in mappings))),
          ("Keys", ", ".join(keys))),
     )  # fmt: skip
@@ -247,21 +247,20 @@ def _parameters(study: Study, settings: Mapping[str, Setting]) -> Iterator[Expla
     }
     for dataset, params in titles.items():
         for code, title in params.items():
-            rule = RULES[dataset][code]
-            facts = [*_in_force(rule.settings, settings), *(("Source", c) for c in rule.cites)]
+            own = RULES[dataset][code]
+            facts = [*_in_force(own.settings, settings), *(("Source", c) for c in own.cites)]
             yield Explanation(
-                (f"{dataset}.{code}",), "parameter", title, rule.of(study),
-                tuple(facts),
-            )  # fmt: skip
+                (f"{dataset}.{code}",), "parameter", title, own.of(study), tuple(facts)
+            )
     for timed in adtte.PARAMETERS:
         used = ["endpoints.start"]
         if timed.gap is not None:
             used += ["endpoints.visit_interval_days", "endpoints.visit_window_days"]
         facts = [*_in_force(used, settings), *(("Source", cited) for cited in timed.cites)]
-        rule_of_all, _, rest = timed.describe(study).partition(": ")
+        rule = timed.describe(study).removeprefix(f"{timed.param}: ")
         yield Explanation(
-            (f"ADTTE.{timed.paramcd}",), "parameter", rule_of_all,
-            rest[:1].upper() + rest[1:], tuple(facts),
+            (f"ADTTE.{timed.paramcd}",), "parameter", timed.param,
+            rule[:1].upper() + rule[1:], tuple(facts),
         )  # fmt: skip
 
 

@@ -27,7 +27,8 @@ class Says:
     """The sentence of a setting and the source of its default.
 
     ``{value}`` stands for the value in force. `by_value` has another sentence for a value: for
-    each of a choice, for true and false, or for an empty one (``""``, 0, no entries).
+    each of a choice, for true and false, or for none (``""`` a text or a date, 0 a number or a
+    list).
     """
 
     sentence: str = ""
@@ -36,8 +37,8 @@ class Says:
 
     def of(self, value: Any) -> str:
         """The sentence with a value in force."""
-        key = value if isinstance(value, str | bool | int | float) else len(value or ())
-        template = self.by_value.get(key, self.sentence)
+        key = len(value) if isinstance(value, Mapping | list | tuple) else value
+        template = self.by_value.get("" if key is None else key, self.sentence)
         return template.format(value=text_of(value))
 
 
