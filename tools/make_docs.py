@@ -18,7 +18,8 @@ from typing import Any
 import click
 
 from fhir2cdisc.adam import DERIVATIONS
-from fhir2cdisc.adam.datasets import adles, adtr, adtte
+from fhir2cdisc.adam.datasets import adles, adtr
+from fhir2cdisc.adam.parameters import PARAMETERS as TIMED
 from fhir2cdisc.adam.response_records import PARAMETERS as RESPONSES
 from fhir2cdisc.core.derivation import Derivation
 from fhir2cdisc.core.issue import CATALOGUE
@@ -229,8 +230,8 @@ def _parameters(dataset: str) -> Iterator[tuple[str, str, str]]:
         for code, parameter in RESPONSES.items():
             yield f"`{code}`", parameter.param, parameter.group
     elif dataset == "ADTTE":
-        for timed in adtte.PARAMETERS:
-            yield f"`{timed.paramcd}`", timed.param, "ALL"
+        for timed in TIMED:
+            yield f"`{timed.paramcd}`", timed.param, timed.lesions
 
 
 # -- pages ------------------------------------------------------------------------------------

@@ -135,6 +135,15 @@ class Endpoints(_Settings):
     """Allowed deviation, days."""
     months: int = Field(default=6, gt=0, le=600)
     """Calendar months of the landmark and of the lesion-level analysis."""
+    pfs_rule: Literal["FDA", "EMA"] = "FDA"
+    """Whose rules PFS and what is built on it follow: censored at new therapy, after missed
+    assessments and without adequate baseline (FDA), or an event whenever it is observed (EMA).
+    PFSEMA is there in either case."""
+    cut_window_days: int = Field(default=0, ge=0)
+    """Days after CUT6DT that still count in PFS6M, so that a late scan of the month does."""
+    clinical_progression: bool = False
+    """Whether symptomatic deterioration (RS, SYMPTDTR) without imaging is an event under EMA
+    rules; under those of the FDA it never is."""
     nrcr_rule: Literal["best", "sustained", "last", "landmark"] = "best"
     """When a non-irradiated lesion counts as controlled."""
     population: Literal["FASFL", "ITTFL", "EVLFL"] = "FASFL"

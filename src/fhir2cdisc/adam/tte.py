@@ -1,4 +1,6 @@
-"""Time-to-event parameters: declare the events and censorings, derive all subjects at once.
+"""Time-to-event parameters as declarations: what starts, ends and censors an observation.
+
+How they become records is in `tte_records`.
 
 References:
     CDISC ADaM Basic Data Structure for Time-to-Event Analyses v1.0.
@@ -6,27 +8,18 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
-import pandas as pd
 
 from fhir2cdisc.errors import DeclarationError
 from fhir2cdisc.study import Study
-
-COLUMNS = (
-    "USUBJID", "PARAMCD", "PARAM", "AVAL", "STARTDT", "ADT", "ADTF", "CNSR", "EVNTDESC",
-    "CNSDTDSC", "SRCDOM", "SRCVAR", "SRCSEQ",
-)  # fmt: skip
-"""What `derive_time_to_event` returns, one row a subject."""
 
 
 @dataclass(frozen=True, slots=True, init=False)
 class In:
     """Records of one dataset by equalities: ``In("ADRS", PARAMCD="PD", AVALC="Y")``.
 
-    A tuple means one of several values.
+    A tuple means one of several values. A dataset or variable that is not there has no records.
     """
 
     dataset: str
@@ -37,27 +30,35 @@ class In:
         object.__setattr__(self, "dataset", dataset)
         object.__setattr__(self, "where", pairs)
 
-    def select(self, data: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-        """The records; none if the dataset is not there."""
-        frame = data.get(self.dataset)
-        if frame is None:
-            return pd.DataFrame({"USUBJID": pd.Series(dtype="str")})
-        true = np.ones(len(frame), dtype=bool)
-        for name, values in self.where:
-            true &= frame[name].isin(values).to_numpy()
-        return frame[true]
-
     def describe(self) -> str:
-        parts = [f"{name} is {' or '.join(values)}" for name, values in self.where]
+        parts = [f"{name} is {_listed(values, 'or')}" for name, values in self.where]
         return f"{self.dataset} where {' and '.join(parts)}" if parts else self.dataset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """The day on which the observation starts; who has none has no record."""
+
+    dated: str
+    records: In
+    date: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextVisit:
+    """A date between two planned visits is moved to the later one, at most to a date of ADSL."""
+
+    limit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """A date that ends the observation with the event of interest.
+    """A date that ends the observation.
 
     `flag` is the variable with its imputation flag. `by_assessment`: the event is seen at an
-    assessment, so that an assessment of the same day does not count as one before it.
+    assessment, so that an assessment of the same day does not count as one before it. A competing
+    event ends the observation too, but is censored: it has a `cnsr`, and `dated` says what the
+    date is.
     """
 
     description: str
@@ -65,6 +66,9 @@ class Event:
     date: str
     flag: str = ""
     by_assessment: bool = False
+    cnsr: int = 0
+    dated: str = ""
+    moved: NextVisit | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,16 +87,36 @@ class Censoring:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Nothing:
+    """The reason of censoring at the start where there is neither an event nor a later date."""
+
+    description: str
+    cnsr: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Until:
     """A date of ADSL after which records are not used; the day itself still is.
 
     With a `description` it is the reason of censoring where it comes before any event; without,
-    it cuts the data and the ordinary reasons apply.
+    it cuts the data and the ordinary reasons apply. With `dated`, whoever has a record after it
+    was still observed on that day and is censored on it, for this reason; others are censored
+    as ever. `window` adds `cut_window_days` to the date.
     """
 
     date: str
     description: str = ""
     cnsr: int = 0
+    dated: str = ""
+    window: bool = False
+
+    @property
+    def records(self) -> In:
+        return In("ADSL")
+
+    def days(self, study: Study) -> int:
+        """Days after the date that still belong to it."""
+        return study.endpoints.cut_window_days if self.window else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,10 +139,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
-    """What a subject must have; who has not is censored at the start, whatever happens later."""
+    """Records of which a subject must have one; who has none is censored at the start."""
 
     description: str
-    flag: str
+    records: In
     cnsr: int
 
 
@@ -126,20 +150,23 @@ class Requirement:
 class TimeToEvent:
     """One PARAMCD of ADTTE.
 
-    `start` is a date of ADSL. The first of `events` counts; on one day the one declared first.
-    Else the latest of `censorings`; on one day the one declared first; the start itself if there
-    is none (`nothing`).
+    The first of `events` counts; on one day the one declared first. Else the latest of
+    `censorings` after the start; on one day the one declared first; the start itself if there is
+    none (`nothing`). Without `nothing` whoever has no event has no record; with `among`, whoever
+    has none of those records. `lesions` is the lesion group it is about.
     """
 
     paramcd: str
     param: str
-    start: str
+    start: Start
     events: tuple[Event, ...]
-    censorings: tuple[Censoring, ...]
-    nothing: Censoring
+    censorings: tuple[Censoring, ...] = ()
+    nothing: Nothing | None = None
     requires: tuple[Requirement, ...] = ()
     until: tuple[Until, ...] = ()
     gap: Gap | None = None
+    among: In | None = None
+    lesions: str = "ALL"
     cites: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -147,232 +174,120 @@ class TimeToEvent:
             raise DeclarationError(f"PARAMCD {self.paramcd} has more than 8 characters")
         if not self.events:
             raise DeclarationError(f"{self.paramcd}: a time-to-event parameter needs an event")
+        if self.nothing is None and (self.censorings or self.requires or self.until or self.gap):
+            raise DeclarationError(f"{self.paramcd}: who is censored at the start needs a reason")
+        if any(bool(event.cnsr) != bool(event.dated) for event in self.events):
+            raise DeclarationError(f"{self.paramcd}: a competing event has a CNSR and says `dated`")
+
+    def codes(self) -> dict[tuple[int, str], None]:
+        """The censorings that it can give: CNSR and EVNTDESC, in the order of the declaration."""
+        reasons = (
+            *self.requires, *self.events, *self.until, self.gap, *self.censorings, self.nothing,
+        )  # fmt: skip
+        return {(r.cnsr, r.description): None for r in reasons if r is not None and r.cnsr}
 
     def describe(self, study: Study | None = None) -> str:
-        """The text of its Define-XML method; with a study, the days in force."""
-        lines = [f"{self.param}: days from ADSL.{self.start} to ADT, plus 1."]
+        """The rule in sentences, one a line; with a study, with the days in force.
+
+        It is the method of the parameter in Define-XML and among the results.
+        """
+        return "\n".join(
+            [
+                *self._beginning(),
+                *self._ending(),
+                *self._limits(study),
+                *self._without_event(),
+            ]
+        )
+
+    def _beginning(self) -> list[str]:
+        start = self.start
+        who = "with a start" if self.nothing is not None else "with a start and the event"
+        if self.among is not None:
+            who += f" and a record of {self.among.describe()}"
+        lines = [
+            (
+                f"{self.param}: from STARTDT, the {_lowered(start.dated)} ({start.date} of "
+                f"{start.records.describe()}), to ADT, counting both days."
+            ),
+            f"One record for every enrolled subject {who}.",
+        ]
         lines += [
-            f"If ADSL.{r.flag} is not Y: censored at the start (CNSR {r.cnsr}, {r.description})."
+            f"A subject without a record of {r.records.describe()} is censored at the start, "
+            f"whatever happens later (CNSR {r.cnsr}, {r.description})."
             for r in self.requires
         ]
-        lines.append("Event (CNSR 0) at the earliest of:")
-        lines += [f"- {e.description}: {e.date} of {e.records.describe()}" for e in self.events]
+        return lines
+
+    def _ending(self) -> list[str]:
+        own = [_sourced(e) for e in self.events if not e.cnsr]
+        earliest = "the earliest of " if len(own) > 1 else ""
+        lines = [f"The event (CNSR 0) is {earliest}{_listed(own, 'and')}."]
         lines += [
-            f"Records dated after ADSL.{u.date} are not used"
-            + (f"; then censored (CNSR {u.cnsr}, {u.description})." if u.description else ".")
-            for u in self.until
+            f"{_sourced(e)} ends the observation as well if it comes first, but is censored "
+            f"(CNSR {e.cnsr})."
+            for e in self.events
+            if e.cnsr
         ]
+        lines += [
+            f"{e.description} between two planned visits (every visit interval from the start, a "
+            f"visit window to either side) is dated on the later one, at most on {e.moved.limit}."
+            for e in self.events
+            if e.moved is not None
+        ]
+        return lines
+
+    def _limits(self, study: Study | None) -> list[str]:
+        lines = []
+        for u in self.until:
+            days = "cut_window_days" if study is None else f"{u.days(study)} days"
+            plus = f" plus {days}" if u.window and days != "0 days" else ""
+            text = f"Records dated after ADSL.{u.date}{plus} are not used"
+            if u.dated:
+                text += "; who has one but no event is censored on that day"
+            elif u.description:
+                text += "; who has no event until then is censored as below, with this reason"
+            reason = f" (CNSR {u.cnsr}, {u.description})" if u.description else ""
+            lines.append(f"{text}{reason}.")
         if self.gap is not None:
             limit = (
                 f"{self.gap.days(study)} days"
                 if study is not None
                 else f"{self.gap.missed} visit intervals and {self.gap.missed} visit windows"
             )
-            lines.append(
-                f"An event more than {limit} after the last date below that precedes it (else "
-                "after the start) does not count: censored at that date (CNSR "
-                f"{self.gap.cnsr}, {self.gap.description})."
+            text = (
+                f"An event more than {limit} after the last censoring date before it, or after "
+                "the start if there is none, does not count: the subject is censored on that date "
+                f"(CNSR {self.gap.cnsr}, {self.gap.description})."
             )
-        lines.append("Without an event censored at the latest of:")
-        lines += [
-            f"- {c.dated}: {c.date} of {c.records.describe()} (CNSR {c.cnsr}, {c.description})"
+            lines.append(text)
+        return lines
+
+    def _without_event(self) -> list[str]:
+        if self.nothing is None:
+            return []
+        latest = "the latest of " if len(self.censorings) > 1 else ""
+        dates = [
+            f"the {_lowered(c.dated)} ({c.date} of {c.records.describe()}; CNSR {c.cnsr}, "
+            f"{c.description})"
             for c in self.censorings
         ]
-        lines.append(
-            f"- else {self.nothing.dated} (CNSR {self.nothing.cnsr}, {self.nothing.description})."
+        text = (
+            f"Without an event the subject is censored on {latest}{_listed(dates, 'and')}, or at "
+            f"the start if there is none after it (CNSR {self.nothing.cnsr}, "
+            f"{self.nothing.description})."
         )
-        return "\n".join(lines)
+        return [text]
 
 
-def derive_time_to_event(
-    parameter: TimeToEvent, data: Mapping[str, pd.DataFrame], study: Study
-) -> pd.DataFrame:
-    """One row for every subject of ADSL with ENRLFL = Y and a start date, sorted by USUBJID.
-
-    `data` has ADSL and what the declaration names. The columns are `COLUMNS`; dates are
-    `datetime64[s]`. Dates before the start count as the start, so AVAL is never below 1.
-
-    1. The end of observation is the earliest `until`; later records are dropped.
-    2. The first event and, before it, the last censoring date are found.
-    3. The first that applies decides: a requirement not met; an event within the gap; the gap;
-       an `until` with a reason; no censoring date; the last censoring date.
-    """
-    subjects = _subjects(parameter, data)
-    end = _end(parameter, subjects)
-    events = _candidates(parameter.events, data, subjects, end["date"])
-    marks = _candidates(parameter.censorings, data, subjects, end["date"])
-    marks = marks[marks["ADT"] > marks["STARTDT"]]
-
-    event = _per_subject(events, subjects, last=False)
-    mark = _per_subject(_before(marks, event), subjects, last=True)
-    last = _per_subject(marks, subjects, last=True)
-
-    has_event = event["ADT"].notna()
-    late = pd.Series(data=False, index=subjects.index)
-    if parameter.gap is not None:
-        since = mark["ADT"].where(mark["ADT"].notna(), subjects["STARTDT"])
-        late = has_event & ((event["ADT"] - since).dt.days > parameter.gap.days(study))
-    unmet = pd.Series(data=False, index=subjects.index)
-    for requirement in parameter.requires:
-        unmet |= subjects[requirement.flag].ne("Y")
-
-    start, first, before, latest = range(4)  # the blocks of which each subject takes one
-    block = np.select(
-        [unmet, has_event & ~late, late & mark["ADT"].notna(), ~late & last["ADT"].notna()],
-        [start, first, before, latest],
-        start,
-    )
-    blocks = pd.concat([_at_start(parameter, subjects), event, mark, last])
-    out = blocks.iloc[block * len(subjects) + np.arange(len(subjects))]
-    cut = ~has_event & end["EVNTDESC"].notna()
-    out = _because(out, cut, end["CNSR"], end["EVNTDESC"])
-    if parameter.gap is not None:
-        out = _because(out, late, parameter.gap.cnsr, parameter.gap.description)
-    for requirement in reversed(parameter.requires):
-        flag = subjects[requirement.flag].ne("Y")
-        out = _because(out, flag, requirement.cnsr, requirement.description)
-    return _shape(parameter, out, subjects)
+def _sourced(event: Event) -> str:
+    return f"{event.description} ({event.date} of {event.records.describe()})"
 
 
-def _because(
-    out: pd.DataFrame, where: pd.Series, cnsr: pd.Series | int, description: pd.Series | str
-) -> pd.DataFrame:
-    """The same with another reason of censoring on some rows."""
-    return out.assign(
-        CNSR=out["CNSR"].mask(where, cnsr), EVNTDESC=out["EVNTDESC"].mask(where, description)
-    )
+def _lowered(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
-def _at_start(parameter: TimeToEvent, subjects: pd.DataFrame) -> pd.DataFrame:
-    return (
-        _no_candidates()
-        .drop(columns=["USUBJID", "RANK"])
-        .reindex(subjects.index)
-        .assign(
-            ADT=subjects["STARTDT"],
-            SRCDOM="ADSL",
-            SRCVAR=parameter.start,
-            DATED=parameter.nothing.dated,
-            CNSR=float(parameter.nothing.cnsr),
-            EVNTDESC=parameter.nothing.description,
-        )
-    )
-
-
-def _subjects(parameter: TimeToEvent, data: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    adsl = data["ADSL"]
-    wanted = adsl[adsl["ENRLFL"].eq("Y") & adsl[parameter.start].notna()]
-    names = [parameter.start, *(u.date for u in parameter.until)]
-    names += [r.flag for r in parameter.requires]
-    subjects = wanted.set_index("USUBJID")[list(dict.fromkeys(names))].sort_index()
-    return subjects.assign(STARTDT=subjects[parameter.start])
-
-
-def _end(parameter: TimeToEvent, subjects: pd.DataFrame) -> pd.DataFrame:
-    """The end of observation (`date`, NaT if open) and, if it is a reason, CNSR and EVNTDESC."""
-    out = pd.DataFrame(
-        {
-            "date": pd.Series(pd.NaT, index=subjects.index, dtype="datetime64[s]"),
-            "CNSR": np.nan,
-            "EVNTDESC": pd.Series(np.nan, index=subjects.index, dtype="str"),
-        }
-    )
-    for until in parameter.until:
-        date = subjects[until.date]
-        sooner = date.notna() & ~(out["date"] <= date)
-        out["date"] = out["date"].mask(sooner, date)
-        out["CNSR"] = out["CNSR"].mask(sooner, until.cnsr if until.description else np.nan)
-        out["EVNTDESC"] = out["EVNTDESC"].mask(sooner, until.description or np.nan)
-    return out
-
-
-def _candidates(
-    sources: Sequence[Event | Censoring],
-    data: Mapping[str, pd.DataFrame],
-    subjects: pd.DataFrame,
-    end: pd.Series,
-) -> pd.DataFrame:
-    """All dates of the sources up to the end of observation, in the order of subject and date."""
-    parts = []
-    for rank, source in enumerate(sources):
-        records = source.records.select(data)
-        records = records[records["USUBJID"].isin(subjects.index)]
-        if not len(records):
-            continue
-        censoring = source if isinstance(source, Censoring) else None
-        flag = source.flag if isinstance(source, Event) else ""
-        missing = pd.Series(np.nan, index=records.index)
-        parts.append(
-            pd.DataFrame(
-                {
-                    "USUBJID": records["USUBJID"],
-                    "ADT": records[source.date],
-                    "ADTF": records[flag] if flag else missing.astype("str"),
-                    "CNSR": float(censoring.cnsr if censoring else 0),
-                    "EVNTDESC": source.description,
-                    "DATED": censoring.dated if censoring else np.nan,
-                    "SRCDOM": source.records.dataset,
-                    "SRCVAR": source.date,
-                    "SRCSEQ": records.get("ASEQ", missing),
-                    "CLOSED": isinstance(source, Event) and source.by_assessment,
-                    "RANK": rank,
-                }
-            )
-        )
-    if not parts:
-        parts = [_no_candidates()]
-    found = pd.concat(parts, ignore_index=True).dropna(subset=["ADT"])
-    last = end.reindex(found["USUBJID"].to_numpy()).to_numpy()
-    found = found[np.isnat(last) | (found["ADT"].to_numpy() <= last)]
-    start = subjects["STARTDT"].reindex(found["USUBJID"].to_numpy()).to_numpy()
-    dated: pd.DataFrame = found.assign(STARTDT=start, DATED=found["DATED"].astype("str"))
-    return dated.sort_values(["USUBJID", "ADT", "RANK", "SRCSEQ"], kind="stable")
-
-
-def _no_candidates() -> pd.DataFrame:
-    text = ("USUBJID", "ADTF", "EVNTDESC", "DATED", "SRCDOM", "SRCVAR")
-    return pd.DataFrame(
-        {name: pd.Series(dtype="str") for name in text}
-        | {name: pd.Series(dtype="float64") for name in ("CNSR", "SRCSEQ", "RANK")}
-        | {"ADT": pd.Series(dtype="datetime64[s]"), "CLOSED": pd.Series(dtype="bool")}
-    )
-
-
-def _before(marks: pd.DataFrame, event: pd.DataFrame) -> pd.DataFrame:
-    """The censoring dates before the event; those of its day too, if no assessment showed it."""
-    date = event["ADT"].reindex(marks["USUBJID"].to_numpy()).to_numpy()
-    closed = event["CLOSED"].reindex(marks["USUBJID"].to_numpy()).eq(True).to_numpy()  # noqa: FBT003
-    own = marks["ADT"].to_numpy()
-    kept: pd.DataFrame = marks[(own < date) | ((own == date) & ~closed)]
-    return kept
-
-
-def _per_subject(found: pd.DataFrame, subjects: pd.DataFrame, *, last: bool) -> pd.DataFrame:
-    """The first or last date of each subject; on one day the source declared first."""
-    if last:
-        # Sorted by rank within the day: the first of the last day.
-        latest = found.groupby("USUBJID")["ADT"].transform("max")
-        found = found[found["ADT"].eq(latest)]
-    kept = found.drop_duplicates("USUBJID").set_index("USUBJID")
-    kept = kept.drop(columns=["RANK", "STARTDT"])
-    return kept.reindex(subjects.index)
-
-
-def _shape(parameter: TimeToEvent, out: pd.DataFrame, subjects: pd.DataFrame) -> pd.DataFrame:
-    start = subjects["STARTDT"]
-    date = out["ADT"].astype("datetime64[s]")
-    date = date.mask(date < start, start)
-    censored = out["CNSR"].astype("float64").gt(0)
-    shaped = out.assign(
-        USUBJID=out.index,
-        PARAMCD=parameter.paramcd,
-        PARAM=parameter.param,
-        STARTDT=start,
-        ADT=date,
-        AVAL=((date - start).dt.days + 1).astype("float64"),
-        CNSR=out["CNSR"].astype("float64"),
-        CNSDTDSC=out["DATED"].where(censored).astype("str"),
-        SRCSEQ=out["SRCSEQ"].astype("float64"),
-        ADTF=out["ADTF"].astype("str"),
-    )
-    return shaped[list(COLUMNS)].reset_index(drop=True)
+def _listed(parts: Sequence[str], word: str) -> str:
+    """``a, b and c``."""
+    return f" {word} ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]

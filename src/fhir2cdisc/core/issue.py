@@ -200,6 +200,11 @@ CATALOGUE: dict[str, Kind] = {
         "Subject has no value of the grouping variable and is in no group",
         "complete the value in the source",
     ),
+    "AD0015": Kind(
+        E_,
+        "Event has no complete date and does not end the observation",
+        "query the date; until then the subject is censored",
+    ),
     # RS: response
     "RS0001": Kind(
         W_, "Target lesion has no baseline measurement", "the subject has no adequate baseline"
