@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fhir2cdisc.adam import DERIVATIONS
+from fhir2cdisc.adam.parameters import definitions
 from fhir2cdisc.converters.sdtm_to_adam import derive_datasets
 from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.results.endpoint_table import EndpointTable
@@ -57,6 +58,7 @@ USUBJID | ENRLFL | ITTFL | FASFL | SAFFL | EVLFL | BLADEQFL | NTRGB | NTRGNI | N
 """
     )
     adsl["STARTDT0"] = pd.Timestamp("2021-01-01")
+    adsl["CUT6DT"] = pd.Timestamp("2021-07-01")
     adsl["DTHDT"] = pd.to_datetime(pd.Series([None, "2021-05-01"] + [None] * 4))
     adrs = table(
         """
@@ -99,8 +101,19 @@ USUBJID | PARAMCD | AVAL | CNSR | EVNTDESC
 03      | OS      | 90   | 1    | Last known alive
 04      | OS      | 90   | 1    | Last known alive
 06      | OS      | 150  | 0    | Death
+01      | PFS6M   | 150  | 1    | Last adequate tumour assessment
+02      | PFS6M   | 100  | 0    | Disease Progression
+03      | PFS6M   | 1    | 6    | Baseline not adequate
+06      | PFS6M   | 150  | 0    | Death
+01      | OS6M    | 182  | 5    | Alive at the cut
+02      | OS6M    | 121  | 0    | Death
+01      | TTR     | 43   | 0    | Response
+06      | TTR     | 85   | 0    | Response
+01      | DOR     | 150  | 1    | Last adequate tumour assessment
+06      | DOR     | 66   | 0    | Death
 """
     )
+    adtte["ADT"] = pd.Timestamp("2020-12-31") + pd.to_timedelta(adtte["AVAL"], unit="D")
     adae = table(
         """
 USUBJID | TRTEMFL | AE3FL | TRAE3FL | ANL01FL | ATOXGR | AEREL   | AERELRT | ASTDT
@@ -127,6 +140,13 @@ USUBJID | TRTEMFL | AE3FL | TRAE3FL | ANL01FL | ATOXGR | AEREL   | AERELRT | AST
         ("PFS-EVENTS", 2, 4, 2, "04 was not treated"),
         ("PFS-MEDIAN", 2, 4, 150 / 30.4375, "days 100 and 150 of those at risk"),
         ("PFS-CENSORED-6", 1, 4, 1, "the reason of 03"),
+        ("PFSNI-MEDIAN", 0, 0, "NE", "no lesion group was derived"),
+        ("PFS6M-EVENTS", 2, 4, 2, "02 and 06"),
+        ("PFS6M-CENSORED-1", 1, 4, 1, "01"),
+        ("OS6M-EVENTS", 1, 2, 1, "02"),
+        ("OS6M-CENSORED-5", 1, 2, 1, "01"),
+        ("DOR-EVENTS", 1, 2, 1, "of two responders"),
+        ("DOR-MEDIAN", 1, 2, 66 / 30.4375, "06 died on day 66 of the response"),
         ("OS-6M", 2, 4, 100 / 3, "one of three at risk is left"),
         ("FOLLOW-UP", 2, 4, 300 / 30.4375, "the last of those still followed"),
         ("AE3", 1, 4, 25, "one subject counts once; 03 is after the cut"),
@@ -158,7 +178,7 @@ def test_row(
 
 def test_every_result_states_its_method_and_the_settings_in_force() -> None:
     study = Study(response={"confirm_days": 35}, endpoints={"visit_interval_days": 56})  # type: ignore[arg-type]
-    results = compute_endpoints(adam(), study, Issues())
+    results = compute_endpoints(adam(), study, Issues(), definitions(study))
     assert "35 days" in results["ORR"].method
     assert "126 days" in results["PFS-MEDIAN"].method
     assert all(row.method.endswith(".") and row.where and row.dataset for row in results.rows)
@@ -184,6 +204,28 @@ def test_a_curve_that_ends_before_the_landmark_says_so() -> None:
     assert "value of day 200, the last one" in results["PFS-9M"].method
     assert "carried forward" not in results["OS-9M"].method
     assert results["OS-9M"].estimate == pytest.approx(100 / 3)
+
+
+def test_time_to_response_is_described_without_an_interval() -> None:
+    row = compute_endpoints(adam(), Study(), Issues())["TTR-MEDIAN"]
+    assert row.estimate == pytest.approx(64 / 30.4375)
+    assert (row.lower, row.upper, row.numerator) == (None, None, 2)
+
+
+def test_events_shortly_after_the_cut_are_counted_for_they_show_what_a_window_does() -> None:
+    data = adam()
+    data["ADSL"]["CUT6DT"] = pd.Timestamp("2021-04-03")  # 02 progresses on 10 April
+    row = compute_endpoints(data, Study(), Issues())["PFS6M-LATE"]
+    assert (row.numerator, row.denominator) == (1, 4)
+    study = Study(endpoints={"visit_window_days": 6})  # type: ignore[arg-type]
+    assert compute_endpoints(data, study, Issues())["PFS6M-LATE"].numerator == 0
+
+
+def test_survival_by_irecist_is_a_result_only_where_it_was_derived() -> None:
+    data = adam()
+    assert not any(r.id.startswith("IPFS") for r in compute_endpoints(data, Study(), Issues()).rows)
+    data["ADTTE"]["PARAMCD"] = data["ADTTE"]["PARAMCD"].replace({"PFS": "IPFS"})
+    assert compute_endpoints(data, Study(), Issues())["IPFS-EVENTS"].numerator == 2
 
 
 def test_datasets_that_are_not_there_are_issues_not_errors() -> None:

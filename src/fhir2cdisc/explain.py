@@ -15,7 +15,8 @@ import pandas as pd
 
 from fhir2cdisc.adam import DERIVATIONS
 from fhir2cdisc.adam import standard as adam_standard
-from fhir2cdisc.adam.datasets import adles, adtr, adtte
+from fhir2cdisc.adam.datasets import adles, adtr
+from fhir2cdisc.adam.parameters import definitions, parameters_of
 from fhir2cdisc.adam.response_records import PARAMETERS as RESPONSES
 from fhir2cdisc.adam.rules import RULES
 from fhir2cdisc.core.column import Column, Origin
@@ -252,7 +253,7 @@ def _parameters(study: Study, settings: Mapping[str, Setting]) -> Iterator[Expla
             yield Explanation(
                 (f"{dataset}.{code}",), "parameter", title, own.of(study), tuple(facts)
             )
-    for timed in adtte.PARAMETERS:
+    for timed in parameters_of(study):
         used = ["endpoints.start"]
         if timed.gap is not None:
             used += ["endpoints.visit_interval_days", "endpoints.visit_window_days"]
@@ -270,7 +271,7 @@ def _parameters(study: Study, settings: Mapping[str, Setting]) -> Iterator[Expla
 def _results(study: Study) -> Iterator[Explanation]:
     """The results by their ids: what the table of endpoints says where there are no data."""
     nobody = {derivation.name: _without_records(derivation) for derivation in DERIVATIONS}
-    for row in compute_endpoints(nobody, study, Issues()).rows:
+    for row in compute_endpoints(nobody, study, Issues(), definitions(study)).rows:
         facts = (("Subjects", row.analysis_set), ("Records", f"{row.dataset}: {row.where}"))
         yield Explanation((row.id,), "result", row.endpoint, row.method, facts)
 

@@ -13,6 +13,7 @@ import pandas as pd
 from fhir2cdisc import __version__
 from fhir2cdisc.adam import DERIVATIONS
 from fhir2cdisc.adam.datasets.adsl import ADSL
+from fhir2cdisc.adam.parameters import definitions
 from fhir2cdisc.converters.fhir_to_flat import Flats
 from fhir2cdisc.converters.flat_to_sdtm import (
     Conversion,
@@ -176,7 +177,7 @@ def derive(
     """SDTM frames -> the analysis datasets and the endpoint table."""
     adam = derive_datasets(DERIVATIONS, sdtm, study, terms, issues)
     frames = {name: dataset.frame for name, dataset in adam.items()}
-    endpoints = compute_endpoints(frames, study, issues)
+    endpoints = compute_endpoints(frames, study, issues, definitions(study))
     return {name: d for name, d in adam.items() if len(d.frame)}, endpoints
 
 

@@ -192,6 +192,20 @@ SENTENCES: Mapping[str, Says] = {
         "Rates are given at {value} months, and lesions are analysed up to then.",
         "registry record of the trial (up to 6 months)",
     ),
+    "endpoints.pfs_rule": _choice(
+        "FDA, Clinical Trial Endpoints (2007), Appendix 3; EMA/CHMP/27994/2008",
+        FDA="PFS is censored at new therapy, after missed assessments and without adequate "
+        "baseline (FDA-type).",
+        EMA="PFS counts progression and death whenever they are observed (EMA-type).",
+    ),
+    "endpoints.cut_window_days": _or_none(
+        "What happens up to {value} days after the landmark still counts as up to it.",
+        "Nothing after the landmark counts as up to it.",
+    ),
+    "endpoints.clinical_progression": _either(
+        "Symptomatic deterioration without imaging is an event of PFS under EMA-type rules.",
+        "Symptomatic deterioration without imaging is no event of PFS.",
+    ),
     "endpoints.nrcr_rule": _choice(
         best="A lesion is controlled if its best response is CR, PR or SD.",
         sustained="A lesion is controlled if its best response is CR, PR or SD and it never "

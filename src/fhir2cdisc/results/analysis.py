@@ -23,11 +23,12 @@ SETS = {
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """The analysis datasets by name, the study, and the issues."""
+    """The analysis datasets by name, the study, the issues, and the rules of ADTTE by PARAMCD."""
 
     adam: Mapping[str, pd.DataFrame]
     study: Study
     issues: Issues
+    definitions: Mapping[str, str]
     groups: pd.Series | None = None
     """The group of each subject by USUBJID, where groups are compared."""
 
@@ -51,6 +52,10 @@ class Analysis:
         """The same in words."""
         condition = ", ".join(f"{name} = {value}" for name, value in where.items())
         return Scope(SETS[flag], dataset, f"{flag} = Y" + (f"; {condition}" if condition else ""))
+
+    def definition(self, paramcd: str) -> str:
+        """The rule of a parameter of ADTTE in sentences."""
+        return self.definitions.get(paramcd, f"{paramcd} of ADTTE.")
 
     @property
     def population(self) -> str:

@@ -8,6 +8,8 @@ with the reason, so that no denominator is silent.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -26,7 +28,7 @@ from fhir2cdisc.results.endpoint_table import (
 from fhir2cdisc.results.groups import compare_groups, group_subjects
 from fhir2cdisc.results.left_out import count_left_out
 from fhir2cdisc.results.sensitivity import compare_lesions, lesion_sensitivity
-from fhir2cdisc.results.statistics import NOT_ESTIMABLE, exceeds, proportion
+from fhir2cdisc.results.statistics import NOT_ESTIMABLE, Estimate, exceeds, proportion
 from fhir2cdisc.results.survival import Survival, follow_up, kaplan_meier
 from fhir2cdisc.study import Study
 
@@ -35,24 +37,28 @@ RESPONDERS = ("CR", "PR")
 
 
 def compute_endpoints(
-    adam: Mapping[str, pd.DataFrame], study: Study, issues: Issues
+    adam: Mapping[str, pd.DataFrame],
+    study: Study,
+    issues: Issues,
+    definitions: Mapping[str, str] | None = None,
 ) -> EndpointTable:
     """The endpoints from ADSL and what there is of ADRS, ADLES, ADTTE and ADAE.
 
-    An endpoint whose dataset is not there is not estimable, and an issue says so.
+    `definitions` has the rule of each parameter of ADTTE in sentences, by PARAMCD. An endpoint
+    whose dataset is not there is not estimable, and an issue says so.
     """
     for dataset in ("ADSL", "ADRS", "ADLES", "ADTTE", "ADAE"):
         if dataset not in adam:
             issues.add("AD0001", f"endpoints need {dataset}")
     if "ADSL" not in adam:
         return EndpointTable(())
-    analysis = Analysis(adam, study, issues, groups=group_subjects(adam, study, issues))
+    analysis = Analysis(
+        adam, study, issues, definitions or {}, groups=group_subjects(adam, study, issues)
+    )
     rows = [
         *_responses(analysis),
         *_lesion_control(analysis),
-        *_survival(analysis, "PFS", "Progression-free survival", _pfs_rule(study)),
-        *_survival(analysis, "OS", "Overall survival", _OS_RULE),
-        _follow_up(analysis),
+        *_times_to_event(analysis),
         *_adverse_events(analysis),
         *count_left_out(analysis),
     ]
@@ -245,26 +251,46 @@ def _interval(analysis: Analysis, ratio: Ratio) -> str:
 
 # -- time to event ----------------------------------------------------------------------------
 
-_OS_RULE = (
-    "from the start of the study clock to death from any cause; others are censored on the last "
-    "date known alive"
-)
+_PFS = "Progression-free survival"
+_OS = "Overall survival"
+# PARAMCD -> label, of the parameters with a curve.
+CURVES = {
+    "PFS": _PFS,
+    "PFSEMA": f"{_PFS}, EMA rules",
+    "PFSVIS": f"{_PFS}, progression dated at planned visits",
+    "PFSNI": f"{_PFS} of non-irradiated target lesions",
+    "PFSIR": f"{_PFS} of irradiated target lesions",
+    "IPFS": f"{_PFS} by iRECIST",
+    "TTP": "Time to progression",
+    "DOR": "Duration of confirmed response",
+    "OS": _OS,
+}
+# The others are read beside these.
+MAIN_CURVES = ("PFS", "OS")
 
 
-def _pfs_rule(study: Study) -> str:
-    e = study.endpoints
-    gap = 2 * (e.visit_interval_days + e.visit_window_days)
-    return (
-        f"from the start of the study clock to progression by {study.response.criteria} or death; "
-        "censored at the last adequate assessment without event, at the one before new anticancer "
-        f"therapy, and where an event is more than {gap} days after it (two missed); censored at "
-        "the start without adequate baseline or without post-baseline assessment (FDA-type rules)"
-    )
+def _times_to_event(analysis: Analysis) -> list[Endpoint]:
+    """The curves, what happened up to the cut, and when responders responded."""
+    curves = {code: _survival(analysis, code, label) for code, label in CURVES.items()}
+    if _times(analysis, "IPFS").empty:
+        del curves["IPFS"]  # a study without iRECIST has nothing to say about it
+    months = analysis.study.endpoints.months
+    until = f"up to {months} months"
+    last = curves.pop("OS")
+    return [
+        *chain.from_iterable(curves.values()),
+        *_up_to_cut(analysis, "PFS6M", f"{_PFS}, {until}"),
+        _late_events(analysis),
+        _time_to_response(analysis),
+        *last,
+        *_up_to_cut(analysis, "OS6M", f"{_OS}, {until}"),
+        _follow_up(analysis),
+    ]
 
 
-def _survival(analysis: Analysis, paramcd: str, label: str, rule: str) -> list[Endpoint]:
+def _survival(analysis: Analysis, paramcd: str, label: str) -> list[Endpoint]:
     """Events, median and landmark rate of a parameter of ADTTE, and why subjects are censored."""
-    found = _times(analysis, paramcd)
+    found, rule = _times(analysis, paramcd), analysis.definition(paramcd)
     time, event = found["AVAL"].to_numpy(np.float64), found["CNSR"].eq(0).to_numpy(dtype=bool)
     curve = kaplan_meier(time, event, analysis.level, analysis.scale)
     months = analysis.study.endpoints.months
@@ -278,31 +304,33 @@ def _survival(analysis: Analysis, paramcd: str, label: str, rule: str) -> list[E
             f" Nobody was under observation on that day: the value of day {curve.times[-1]:g}, "
             "the last one, is carried forward."
         )
-    return [
+    main = paramcd in MAIN_CURVES
+    rows = [
         counted(
             f"{paramcd}-EVENTS", f"{label}: events", scope, (curve.events, total),
-            statistic="events", unit="subjects", method=f"{label} {rule}.",
+            statistic="events", unit="subjects", method=rule,
         ),
         estimated(
             f"{paramcd}-MEDIAN", f"{label}: median", scope, (curve.events, total),
             statistic="median", unit="months", scale=1 / DAYS_PER_MONTH,
             estimate=curve.quantile(),
-            method=f"{label} {rule}. Kaplan-Meier median (midpoint where the curve is exactly at "
+            method=f"{rule} Kaplan-Meier median (midpoint where the curve is exactly at "
             f"50 %), Brookmeyer-Crowley {analysis.percent} interval on the {analysis.scale} scale; "
             f"a month has {DAYS_PER_MONTH} days.",
         ),
         estimated(
             f"{paramcd}-{months}M", f"{label}: rate at {months} months", scope, (early, total),
             statistic="survival rate", unit="%", scale=100, estimate=curve.at(landmark),
-            method=f"{label} {rule}. Kaplan-Meier estimate at day {landmark:g} with "
+            method=f"{rule} Kaplan-Meier estimate at day {landmark:g} with "
             f"{analysis.percent} interval on the {analysis.scale} scale (Greenwood); the numerator "
             f"counts events until then, {curve.at_risk_at(landmark)} subject(s) are at risk."
             f"{carried}",
         ),
-        *_more_of_curve(analysis, curve, paramcd, label, carried),
-        *compare_groups(analysis, found, paramcd, label, landmark),
+        *(_more_of_curve(analysis, curve, paramcd, label, carried) if main else ()),
+        *(compare_groups(analysis, found, paramcd, label, landmark) if main else ()),
         *_censorings(analysis, found, paramcd, label),
     ]  # fmt: skip
+    return rows if main else [replace(row, role="supplementary") for row in rows]
 
 
 def _more_of_curve(
@@ -334,10 +362,61 @@ def _more_of_curve(
     ]  # fmt: skip
 
 
+def _up_to_cut(analysis: Analysis, paramcd: str, label: str) -> list[Endpoint]:
+    """How many had the event by the cut, and why the others are censored."""
+    found = _times(analysis, paramcd)
+    return [
+        counted(
+            f"{paramcd}-EVENTS", f"{label}: events",
+            analysis.scope("ADTTE", analysis.population, PARAMCD=paramcd),
+            (int(found["CNSR"].eq(0).sum()), len(found)),
+            statistic="events", unit="subjects", method=analysis.definition(paramcd),
+        ),
+        *_censorings(analysis, found, paramcd, label),
+    ]  # fmt: skip
+
+
+def _late_events(analysis: Analysis) -> Endpoint:
+    """What a window after the cut would add to the events up to it, whatever window is set."""
+    window = analysis.study.endpoints.visit_window_days
+    found = _times(analysis, "PFS")
+    cut = analysis.adam["ADSL"].set_index("USUBJID")["CUT6DT"].reindex(found["USUBJID"])
+    after = (found["ADT"] - cut.set_axis(found.index)).dt.days
+    late = found["CNSR"].eq(0) & after.between(1, window)
+    return counted(
+        "PFS6M-LATE", f"{_PFS}: events within {window} days after the cut",
+        analysis.scope("ADTTE", analysis.population, PARAMCD="PFS", CNSR="0",
+                       ADT=f"CUT6DT + 1 to CUT6DT + {window}"),
+        (int(late.sum()), len(found)), unit="subjects",
+        method=f"Events of PFS dated after CUT6DT and not more than the visit window of {window} "
+        "days later: what cut_window_days of that size brings into PFS6M.",
+    )  # fmt: skip
+
+
+def _time_to_response(analysis: Analysis) -> Endpoint:
+    """The median of the responders: a description, without an interval."""
+    found = _times(analysis, "TTR")
+    days = found["AVAL"].to_numpy(np.float64)
+    median = float(np.median(days)) if len(days) else None
+    return replace(
+        estimated(
+            "TTR-MEDIAN", "Time to confirmed response: median of the responders",
+            analysis.scope("ADTTE", analysis.population, PARAMCD="TTR"), (len(days), len(days)),
+            statistic="median", unit="months", scale=1 / DAYS_PER_MONTH,
+            estimate=Estimate(median, None, None),
+            method=f"{analysis.definition('TTR')} Median of the responders, who were chosen by "
+            f"their response: it has no interval; a month has {DAYS_PER_MONTH} days.",
+        ),
+        lower=None, upper=None,
+    )  # fmt: skip
+
+
 def _times(analysis: Analysis, paramcd: str) -> pd.DataFrame:
     found = analysis.records("ADTTE", analysis.population, PARAMCD=paramcd)
     if found is None:
-        return pd.DataFrame({"USUBJID": [], "AVAL": [], "CNSR": [], "EVNTDESC": []})
+        adsl = analysis.adam["ADSL"]
+        days = adsl.loc[adsl.index[:0], ["USUBJID", "CUT6DT"]].rename(columns={"CUT6DT": "ADT"})
+        return days.assign(AVAL=0.0, CNSR=0.0, EVNTDESC="")
     return found
 
 
