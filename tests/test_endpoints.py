@@ -48,13 +48,13 @@ def table(text: str) -> pd.DataFrame:
 def adam() -> dict[str, pd.DataFrame]:
     adsl = table(
         """
-USUBJID | ENRLFL | ITTFL | FASFL | SAFFL | EVLFL | BLADEQFL | NTRGB | NTRGNI | NTRGIR | DTHFL
-01      | Y      | Y     | Y     | Y     | Y     | Y        | 2     | 1      | 1      |
-02      | Y      | Y     | Y     | Y     | Y     | Y        | 3     | 2      | 0      | Y
-03      | Y      | Y     | Y     | Y     | N     | N        | 1     | 1      | 0      | Y
-04      | Y      | Y     | N     | N     | N     | Y        | 0     | 0      | 0      |
-05      | N      | N     | N     | N     | N     | N        | 0     | 0      | 0      |
-06      | Y      | Y     | Y     | Y     | N     | Y        | 1     | 0      | 1      |
+USUBJID | ENRLFL | ITTFL | FASFL | SAFFL | EVLFL | BLADEQFL | NTRGB|NTRGNI|NTRGIR|NTRGLD|DTHFL
+01      | Y      | Y     | Y     | Y     | Y     | Y        | 2     | 1      | 1      | 0      |
+02      | Y      | Y     | Y     | Y     | Y     | Y        | 3     | 2      | 0      | 0      | Y
+03      | Y      | Y     | Y     | Y     | N     | N        | 1     | 1      | 0      | 0      | Y
+04      | Y      | Y     | N     | N     | N     | Y        | 0     | 0      | 0      | 0      |
+05      | N      | N     | N     | N     | N     | N        | 0     | 0      | 0      | 0      |
+06      | Y      | Y     | Y     | Y     | N     | Y        | 1     | 0      | 1      | 0      |
 """
     )
     adsl["STARTDT0"] = pd.Timestamp("2021-01-01")

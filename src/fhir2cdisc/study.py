@@ -88,6 +88,8 @@ class Response(_Settings):
     """Absolute increase over nadir for PD, mm, inclusive (4.3.1)."""
     vol_pr_pct: float = Field(default=30, gt=0, lt=100)
     """Decrease of volume for a response, percent: the registry's wording taken literally."""
+    vol_pr_pct_recist: float = Field(default=65.7, gt=0, lt=100)
+    """The same for the second volume response, percent: what 30 % in diameter are in volume."""
     vol_pd_pct: float = Field(default=72.8, gt=0)
     """Increase of volume over nadir for PD, percent: 20 % in diameter."""
     vol_pd_abs_mm3: float = Field(default=0, ge=0)
@@ -112,10 +114,29 @@ class Response(_Settings):
     """Whether PR, SD, PR confirms PR."""
     cr_reappear: Literal["after_overall_cr", "after_target_cr", "off"] = "after_overall_cr"
     """After which CR a target lesion that is there again is PD at once (Table 3, note a)."""
+    cr_then_lesser: Literal["table3", "downgrade"] = "table3"
+    """Collected responses only: PR or SD after an unconfirmed CR is progression (Table 3), or the
+    CR was wrong and counts as PR. Either way the two are reported (RS0015)."""
+    pr_carry_forward: Literal["none", "after_confirmed", "after_first"] = "none"
+    """Whether SD after a confirmed (or after any) PR or CR is shown as PR until progression, as
+    EORTC reads RECIST. Best responses and their confirmation always come from what was measured."""
+    nontarget_partial: Literal["NE", "NON-CR/NON-PD"] = "NE"
+    """Non-target response where some non-target lesions, not all, were evaluated and none is PD
+    (Table 2, "not all evaluated")."""
     equivocal_backdate: bool = True
     """Whether a new lesion that proves unequivocal is PD from its equivocal scan on (4.3.5)."""
     sd_min_days: int = Field(default=42, ge=0)
     """Days from the start for SD as best response (4.6)."""
+    measure: Literal["diameter", "volume"] = "diameter"
+    """What the primary response rate (ORR) measures; the others stand beside it."""
+    irr_policy: Literal["ALL", "NONIRRAD", "IRRAD"] = "ALL"
+    """Lesion group of the primary response rate (ORR); the others stand beside it."""
+    acr_new_lesion_fails: bool = False
+    """Whether a new lesion or non-target progression is PD in ARR and ACR; the other way stands
+    beside it."""
+    low_dose_group: bool = True
+    """Whether lesions with SUPPTU.TUIRRLVL of LOW-DOSE are a lesion group of their own, LOWDOSE;
+    else TUIRRAD alone decides."""
     nt_pd_states: Texts = ("UNEQUIVOCAL",)
     """TUMSTATE values of a non-target lesion that mean unequivocal progression."""
     evaluator: str = "INVESTIGATOR"
@@ -140,7 +161,8 @@ class Endpoints(_Settings):
     assessments and without adequate baseline (FDA), or an event whenever it is observed (EMA).
     PFSEMA is there in either case."""
     cut_window_days: int = Field(default=0, ge=0)
-    """Days after CUT6DT that still count in PFS6M, so that a late scan of the month does."""
+    """Days after CUT6DT that still count as up to it, in PFS6M and in the analysis of lesions, so
+    that a late scan of the month does."""
     clinical_progression: bool = False
     """Whether symptomatic deterioration (RS, SYMPTDTR) without imaging is an event under EMA
     rules; under those of the FDA it never is."""

@@ -16,11 +16,19 @@ from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.study import Study
 
 # What is evaluated: lesion group and measure.
-ALL, NONIRRAD, IRRAD = ("ALL", "value"), ("NONIRRAD", "value"), ("IRRAD", "value")
-VOLUME = ("ALL", "volume")
+ALL, NONIRRAD = ("ALL", "value"), ("NONIRRAD", "value")
+IRRAD, LOWDOSE = ("IRRAD", "value"), ("LOWDOSE", "value")
+VOLUME, NONIRRAD_VOLUME = ("ALL", "volume"), ("NONIRRAD", "volume")
+IRRAD_VOLUME, LOWDOSE_VOLUME = ("IRRAD", "volume"), ("LOWDOSE", "volume")
 SUMS = (
-    ALL, NONIRRAD, IRRAD, VOLUME, ("NONIRRAD", "volume"), ("IRRAD", "volume"),
+    ALL, NONIRRAD, IRRAD, LOWDOSE, VOLUME, NONIRRAD_VOLUME, IRRAD_VOLUME, LOWDOSE_VOLUME,
 )  # fmt: skip
+# Further responses to a sum: volume by the decrease that RECIST means, and non-irradiated
+# targets together with non-target and new lesions.
+RECIST_VOLUME, NONIRRAD_OVERALL = ("ALL", "recist_volume"), ("NONIRRAD", "overall")
+RESPONSES = {
+    **{key: key for key in SUMS}, RECIST_VOLUME: VOLUME, NONIRRAD_OVERALL: NONIRRAD,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +39,19 @@ class Timing:
     start: Floats
     new_therapy: Floats
     cut: Floats
+    death: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
     """Everything that ADTR, ADLES and ADRS are made of.
 
-    `sums` and `responses` are by group and measure. `sums` has the columns of `sums.sums`, and
-    ``nadir``. `responses` has one row per post-baseline visit of subjects with lesions of the
+    `sums` are those of `SUMS`, with the columns of `sums.sums` and ``nadir``; `responses` those of
+    `RESPONSES`. `responses` has one row per post-baseline visit of subjects with lesions of the
     group: ``visit``, ``subject`` (ADSL row, -1 if none), ``target``, ``nontarget``, ``new``,
-    ``assigned`` (the overall response as the visit shows it), ``assigned_day``, ``response`` and
-    ``day`` (the same, but PD at the equivocal scan of a lesion that proves unequivocal later),
-    ``no_target``, and the columns of `with_candidates`.
+    ``assigned`` (the overall response as the visit shows it, see `response.carried_forward`),
+    ``assigned_day``, ``response`` and ``day`` (as it was measured, but PD at the equivocal scan of
+    a lesion that proves unequivocal later), ``no_target``, and the columns of `with_candidates`.
     """
 
     found: pd.DataFrame
@@ -60,6 +69,7 @@ def timing(adsl: pd.DataFrame) -> Timing:
         start=days_of(adsl, "STARTDT0"),
         new_therapy=days_of(adsl, "NACTDT"),
         cut=days_of(adsl, "CUT6DT"),
+        death=days_of(adsl, "DTHDT"),
     )
 
 
@@ -78,7 +88,7 @@ def evaluate(
     found = lesion.lesions(data, study, issues)
     assessed = lesion.assessments(data, found, study, issues, lesion.baseline_limit(adsl))
     grid = sums.target_grid(found, assessed, study)
-    others = response.nontarget_response(found, assessed).join(
+    others = response.nontarget_response(found, assessed, study.response).join(
         response.new_lesions(found, assessed)
     )
     bounds = timing(adsl)
@@ -88,8 +98,9 @@ def evaluate(
         segment = total["subject"].to_numpy(dtype=np.int64)
         total["nadir"] = response.nadir(total, segment)
         all_sums[group, measure] = total
-        responses[group, measure] = _responses(
-            assessed.visits, total, others, bounds, key=(group, measure), study=study
+    for key, of_sum in RESPONSES.items():
+        responses[key] = _responses(
+            assessed.visits, all_sums[of_sum], others, bounds, key=key, study=study
         )
     return Evaluation(found, assessed, grid, all_sums, responses, bounds)
 
@@ -103,16 +114,16 @@ def _responses(
     key: tuple[str, str],
     study: Study,
 ) -> pd.DataFrame:
-    """The responses of a lesion group; non-target and new lesions count for ALL only."""
+    """The responses of a lesion group; of a part, non-target and new lesions do not count."""
     settings = study.response
     group, measure = key
     count = len(visits)
-    if group != "ALL":
+    if group != "ALL" and key != NONIRRAD_OVERALL:
         others = others.assign(nontarget=NA, nontarget_day=verbs.NO_DAY, new=NO_NEW)
         others = others.assign(new_day=verbs.NO_DAY, turns=False)
     other, fresh = others["nontarget"].to_numpy(), others["new"].to_numpy()
     at = total["visit"].to_numpy()
-    rule = response.thresholds(settings, measure)
+    rule = response.thresholds(settings, "value" if key == NONIRRAD_OVERALL else measure)
     lowest = total["nadir"].to_numpy()
     cr = response.is_target_cr(total)
     alone = response.overall_response(np.full(len(at), CR), other[at], fresh[at])
@@ -138,6 +149,8 @@ def _responses(
     if group != "ALL":
         mine = mine & np.isin(np.arange(count), at)
     rows = np.flatnonzero(mine)
+    of_subject = visits["subject"].to_numpy()[rows]
+    as_shown = response.carried_forward(overall[rows], _days(day[rows]), of_subject, settings)
     out = pd.DataFrame(
         {
             "visit": rows,
@@ -145,11 +158,11 @@ def _responses(
             "target": target[rows],
             "nontarget": other[rows],
             "new": fresh[rows],
-            "assigned": overall[rows],
+            "assigned": as_shown,
             "assigned_day": _days(day[rows]),
             "response": np.where(turns, PD, overall)[rows],
             "day": _days(np.where(turns & (turned != verbs.NO_DAY), turned, day)[rows]),
-            "no_target": ~np.isin(visits["subject"].to_numpy()[rows], total["subject"].to_numpy()),
+            "no_target": ~np.isin(of_subject, total["subject"].to_numpy()),
         }
     )
     return with_candidates(out, visits["order"].to_numpy()[rows], bounds)
@@ -196,11 +209,12 @@ class LesionResponses:
     """Each target lesion at each visit, and each target lesion as a whole.
 
     `visits`, sorted by lesion and time: the columns of `sums.sums` with ``lesion``, ``nadir``,
-    ``response``, ``day``, ``pchg`` (percent), ``shrunk`` (PR threshold reached), ``within``
-    (analysed: from the start to the month-6 cut, before new therapy) and ``candidate`` (and not
-    after the first PD of the lesion). `lesions`: ``lesion``, ``best``, ``best_row``, ``last``,
-    ``last_row``, ``landmark``, ``landmark_row``, ``progressed``, ``change`` (best, percent),
-    ``change_row``, ``shrunk`` (once).
+    ``response``, ``day``, ``pchg`` (percent), ``shrunk`` (PR threshold reached), ``observed`` (from
+    the start, not after new therapy), ``within`` (and up to the month-6 cut: analysed) and
+    ``candidate`` (and not after the first PD of the lesion). `lesions`: ``lesion``, ``best``,
+    ``best_row``, ``last``, ``last_row``, ``landmark``, ``landmark_row``, ``progressed``,
+    ``change`` (best, percent), ``change_row``, ``shrunk`` (once), ``evaluable`` (it has a baseline,
+    and the best response is not NE).
     """
 
     visits: pd.DataFrame
@@ -210,8 +224,8 @@ class LesionResponses:
 def evaluate_lesions(evaluation: Evaluation, study: Study) -> LesionResponses:
     """The target rules applied to every target lesion alone, without the overall response.
 
-    What has merged with another lesion cannot be evaluated alone. The landmark is the last planned
-    assessment up to the cut, half an interval to either side.
+    What has merged with another lesion, or was irradiated against its group, is NE alone. The
+    landmark is the last planned assessment up to the cut, half an interval to either side.
     """
     grid, visits, bounds = evaluation.grid, evaluation.assessed.visits, evaluation.timing
     rows = _lesion_sums(grid, visits)
@@ -227,14 +241,16 @@ def evaluate_lesions(evaluation: Evaluation, study: Study) -> LesionResponses:
     cut = verbs.take(bounds.cut, subject, np.nan)
     day = rows["day"].to_numpy()
     at = np.where(np.isnan(day), visits["order"].to_numpy()[rows["visit"]], day)
-    within = rows["post"].to_numpy(dtype=bool) & (subject >= 0) & ~(at < start) & ~(at > cut)
-    within &= ~(at > verbs.take(bounds.new_therapy, subject, np.nan))
+    observed = rows["post"].to_numpy(dtype=bool) & (subject >= 0) & ~(at < start)
+    observed &= ~(at > verbs.take(bounds.new_therapy, subject, np.nan))
+    within = observed & ~(at > cut + study.endpoints.cut_window_days)
     candidate = within & ~verbs.ever_before((code == PD) & within, segment)
     size, base = rows["sum"].to_numpy(), rows["base"].to_numpy()
     comparable = rows["post"].to_numpy(dtype=bool) & rows["complete"].to_numpy(dtype=bool)
     pchg = np.where(comparable, 100 * (size - base) / base, np.nan)
     rows = rows.assign(
-        nadir=lowest, response=code, pchg=pchg, within=within, candidate=candidate,
+        nadir=lowest, response=code, pchg=pchg, observed=observed, within=within,
+        candidate=candidate,
         shrunk=comparable & rule.has_decreased(size, base),
         subject=subject, since=day - start, no_target=False,
     )  # fmt: skip
@@ -242,6 +258,8 @@ def evaluate_lesions(evaluation: Evaluation, study: Study) -> LesionResponses:
         rows.assign(subject=segment), count, study.response, confirmed=False
     )
     evaluable = within & (code != NE)
+    # As for the best response: SD that is too early is not stable disease yet.
+    early = (code == SD) & ~(rows["since"].to_numpy() >= study.response.sd_min_days)
     interval = study.endpoints.visit_interval_days
     landmark = start + interval * np.floor((cut - start) / interval)
     near = evaluable & (np.abs(day - landmark) <= interval / 2)
@@ -250,18 +268,23 @@ def evaluate_lesions(evaluation: Evaluation, study: Study) -> LesionResponses:
     whole = pd.DataFrame({"lesion": rows["lesion"].to_numpy()[verbs.segment_starts(segment)]})
     for name, chosen in (("last", evaluable), ("landmark", near)):
         row = verbs.last_row(chosen, segment, count)
-        whole[name], whole[f"{name}_row"] = verbs.take(code, row, NE), row
+        whole[name] = verbs.take(np.where(early, NE, code), row, NE)
+        whole[f"{name}_row"] = row
     whole["best"] = np.where(best.response == response.MISSING, NE, best.response)
     whole["best_row"] = best.row
     whole["progressed"] = verbs.first_row(within & (code == PD), segment, count) >= 0
     whole["change"], whole["change_row"] = verbs.take(pchg, change, np.nan), change
     whole["shrunk"] = verbs.first_row(candidate & rows["shrunk"], segment, count) >= 0
+    # What has no baseline can only fail: it is not evaluable even where it progressed.
+    based = verbs.first_row(~np.isnan(base), segment, count) >= 0
+    whole["evaluable"] = based & (whole["best"] != NE)
     return LesionResponses(rows, _with_unassessed(whole, evaluation.found))
 
 
 def _lesion_sums(grid: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
     """The grid in the form of sums, each lesion its own segment."""
-    value = grid["value"].where(~grid["merged"])
+    alone = ~grid["merged"] & ~grid["across"]
+    value = grid["value"].where(alone)
     scan = grid["scan"].to_numpy()
     scan = np.where(scan == verbs.NO_DAY, verbs.days_of(visits["LSCDT"])[grid["visit"]], scan)
     segment = np.cumsum(verbs.segment_starts(grid["lesion"].to_numpy())) - 1
@@ -272,7 +295,8 @@ def _lesion_sums(grid: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
             "segment": segment,
             "post": grid["post"],
             "sum": value,
-            "volume": grid["volume"].where(~grid["merged"]),
+            "volume": grid["volume"].where(alone),
+            "kind": grid["kind"],
             "complete": value.notna() & ~grid["partial"],
             "diseased": grid["diseased"] & value.notna(),
             "day": _days(scan),
@@ -290,7 +314,8 @@ def _with_unassessed(whole: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     added = pd.DataFrame({"lesion": others, "change": np.nan})
     for name in ("best", "last", "landmark"):
         added[name], added[f"{name}_row"] = NE, -1
-    added = added.assign(change_row=-1, progressed=False, shrunk=False)[list(whole)]
+    added = added.assign(change_row=-1, progressed=False, shrunk=False, evaluable=False)
+    added = added[list(whole)]
     return pd.concat([whole, added.astype(whole.dtypes)], ignore_index=True).sort_values(
         "lesion", ignore_index=True
     )

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from fhir2cdisc.adam import radiotherapy, verbs
-from fhir2cdisc.adam.verbs import Floats, Ints
+from fhir2cdisc.adam.verbs import Bools, Floats, Ints
 from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.study import Study
 
@@ -34,7 +34,7 @@ _ROLES = {
     "NEW NON-TARGET": "NEW",
 }
 # TRTESTCD of a single lesion -> number; what else TR holds only proves that there was a visit.
-_TESTS = {"LDIAM": 0, "LPERP": 1, "DIAMETER": 2, "VOLUME": 3, "TUMSTATE": 4, "LNSTATE": 5}
+TESTS = {"LDIAM": 0, "LPERP": 1, "DIAMETER": 2, "VOLUME": 3, "TUMSTATE": 4, "LNSTATE": 5}
 _IN_MM = {"CM": 10.0, "M": 1000.0}
 _IN_MM3 = {"ML": 1000.0, "CM3": 1000.0, "CC": 1000.0, "CM^3": 1000.0}
 TOO_SMALL = "TOO SMALL TO MEASURE"
@@ -57,8 +57,10 @@ class Assessed(NamedTuple):
     (thousandths of mm; the short axis of a node), ``sphere``, ``prolate`` and ``collected``
     volume (mm3, missing if it cannot be had), ``state`` (`ABSENT` to `UNEQUIVOCAL`), ``worse``
     (the reader calls a non-target lesion progressed), ``scan`` (days), ``partial`` (a part of a
-    split lesion is missing), ``merged``, ``across`` (merged with a lesion of another group).
-    `records`: ``visit``, ``lesion``, USUBJID and TRSEQ of every TR record used.
+    split lesion is missing), ``merged``, ``across`` (counts in ALL, but in no other group: merged
+    with a lesion of another group, or irradiated by protocol against its group). `records`:
+    ``visit``, ``lesion``, ``test`` (number of TRTESTCD, `TESTS`), USUBJID and TRSEQ of every TR
+    record used.
     """
 
     visits: pd.DataFrame
@@ -72,10 +74,11 @@ class Assessed(NamedTuple):
 def lesions(data: Mapping[str, pd.DataFrame], study: Study, issues: Issues) -> pd.DataFrame:
     """One row per subject and lesion, sorted: USUBJID, LESID, ROLE, LESGRP, NODAL and TU variables.
 
-    LESID is TULNKID. ROLE is TARGET, NON-TARGET or NEW. LESGRP is IRRAD or NONIRRAD from
-    SUPPTU.TUIRRAD; it is missing where that is undetermined, and such a lesion belongs to group
-    ALL only. NODAL is True where TULOC names a lymph node. Parts of a split lesion and merged
-    lesions are no rows of their own. Only records of the study's evaluator, or of none, count.
+    LESID is TULNKID. ROLE is TARGET, NON-TARGET or NEW. LESGRP is IRRAD, NONIRRAD or LOWDOSE from
+    SUPPTU.TUIRRAD and TUIRRLVL; it is missing where that is undetermined, and such a lesion
+    belongs to group ALL only. NODAL is True where TULOC names a lymph node. Parts of a split
+    lesion and merged lesions are no rows of their own. Only records of the study's evaluator, or
+    of none, count.
 
     Every caller but ADTR passes a collector of issues of its own, so that none is told twice.
 
@@ -88,13 +91,18 @@ def lesions(data: Mapping[str, pd.DataFrame], study: Study, issues: Issues) -> p
     tu = _of_evaluator(tu, "TUEVAL", study, issues)
     test = verbs.text(tu, "TUTESTCD").fillna("TUMIDENT")
     tu = tu[(test == "TUMIDENT") & verbs.text(tu, "TULNKID").notna()]
-    tu = verbs.merge_supp(tu, data.get("SUPPTU"), ("TUIRRAD",))
+    tu = verbs.merge_supp(tu, data.get("SUPPTU"), ("TUIRRAD", "TUIRRLVL"))
+    group, contradict = radiotherapy.lesion_groups(tu["TUIRRAD"], tu["TUIRRLVL"], study)
+    verbs.report(
+        issues, "RS0016", "TU: TUIRRAD and TUIRRLVL contradict one another",
+        tu, contradict, "USUBJID", "TULNKID",
+    )  # fmt: skip
     table = pd.DataFrame(
         {
             "USUBJID": tu["USUBJID"].astype("str"),
             "LESID": verbs.text(tu, "TULNKID"),
             "ROLE": verbs.text(tu, "TUSTRESC").str.upper().str.strip().map(_ROLES).astype("str"),
-            "LESGRP": tu["TUIRRAD"].map({"Y": "IRRAD", "N": "NONIRRAD"}).astype("str"),
+            "LESGRP": group,
             "NODAL": verbs.text(tu, "TULOC").str.upper().str.contains("LYMPH NODE").eq(other=True),
             "TULOC": verbs.text(tu, "TULOC"),
             "TULAT": verbs.text(tu, "TULAT"),
@@ -215,8 +223,8 @@ def assessments(
     rows["visit"] = position[rows["group"].to_numpy()]
     rows, links = _linked(rows, links, issues)
     measured = _measured(rows, links, found, study, issues)
-    _leave_out_locally_treated(measured, found, radiotherapy.courses(data, found), issues)
-    return Assessed(visits, measured, rows[["visit", "lesion", "USUBJID", "TRSEQ"]])
+    _account_for_local_treatment(measured, found, radiotherapy.courses(data, found), issues)
+    return Assessed(visits, measured, rows[["visit", "lesion", "test", "USUBJID", "TRSEQ"]])
 
 
 def baseline_limit(adsl: pd.DataFrame) -> pd.Series:
@@ -232,7 +240,7 @@ def _records(data: Mapping[str, pd.DataFrame], study: Study, issues: Issues) -> 
     if tr is None:
         tr = pd.DataFrame({"USUBJID": pd.Series(dtype="str")})
     tr = _of_evaluator(tr, "TREVAL", study, issues).reset_index(drop=True)
-    test = verbs.text(tr, "TRTESTCD").map(_TESTS).astype("float64")
+    test = verbs.text(tr, "TRTESTCD").map(TESTS).astype("float64")
     done = verbs.text(tr, "TRSTAT").ne("NOT DONE").to_numpy()
     results, result = verbs.distinct_codes(verbs.text(tr, "TRSTRESC"))
     upper = [str(r).upper().strip() for r in results]
@@ -291,7 +299,7 @@ def _with_unmeasured_new_lesions(
             "VISITNUM": np.nan,
             "VISIT": pd.Series(np.nan, index=new.index, dtype="str"),
             "TRSEQ": np.nan,
-            "test": float(_TESTS["TUMSTATE"]),
+            "test": float(TESTS["TUMSTATE"]),
             "number": np.nan,
             "small": False,
             "state": PRESENT,
@@ -425,7 +433,7 @@ def _linked(
     )
     rows["number"] = rows["number"].where(~negative)
     rows = rows[known].merge(links[["pair", "link", "lesion"]], "left", on="pair")
-    key = (rows["visit"] * len(links) + rows["link"]) * len(_TESTS) + rows["test"]
+    key = (rows["visit"] * len(links) + rows["link"]) * len(TESTS) + rows["test"]
     again = key.duplicated(keep=False).to_numpy()
     if again.any():
         doubtful = rows[again].assign(key=key[again])
@@ -456,7 +464,7 @@ def _measured(
     def of(tests: tuple[str, ...], name: str, empty: float) -> Floats:
         """The value of the first of several tests that was done."""
         out = np.full(len(keys), empty)
-        for code in (_TESTS[t] for t in reversed(tests)):
+        for code in (TESTS[t] for t in reversed(tests)):
             mine = test == code
             values = rows[name].to_numpy("float64")[mine]
             there = ~np.isnan(values)
@@ -543,21 +551,35 @@ def _of_parents(parts: pd.DataFrame, kind: npt.NDArray[Any], link: Ints) -> pd.D
     ]
 
 
-def _leave_out_locally_treated(
+def _account_for_local_treatment(
     measured: pd.DataFrame, found: pd.DataFrame, treated: pd.DataFrame, issues: Issues
 ) -> None:
-    """A lesion that was irradiated off protocol is not evaluable on scans after that day."""
-    off = treated[~treated["protocol"].astype(bool)]
-    off = off.dropna(subset=["RTSTDT"]).sort_values("RTSTDT").drop_duplicates("lesion")
-    if off.empty:
+    """What radiotherapy other than that of the plan leaves of a lesion, on scans after its day.
+
+    Off protocol: the lesion is not evaluable. By protocol, of a non-irradiated target: it counts
+    in ALL, but neither in its group, which was fixed at baseline, nor as irradiated.
+    """
+    if treated.empty:
         return
-    first = np.full(len(found), np.iinfo(np.int64).max)
-    first[off["lesion"].to_numpy()] = verbs.days_of(off["RTSTDT"])
-    after = measured["scan"].to_numpy() > first[measured["lesion"]]
+    protocol = treated["protocol"].to_numpy(dtype=bool)
+    after = _after_first(measured, treated[~protocol], len(found))
     after &= (found["ROLE"] != "NEW").to_numpy()[measured["lesion"]]
     measured.loc[after, ["value", "sphere", "prolate", "collected", "state"]] = np.nan
     measured.loc[after, "worse"] = False
-    verbs.report(
-        issues, "RS0012", "Scans after radiotherapy off protocol are not evaluated",
-        found, np.isin(found.index, measured.loc[after, "lesion"]), "USUBJID", "LESID",
-    )  # fmt: skip
+    spared = ((found["LESGRP"] == "NONIRRAD") & (found["ROLE"] == "TARGET")).to_numpy()
+    moved = _after_first(measured, treated[protocol], len(found)) & spared[measured["lesion"]]
+    measured.loc[moved, "across"] = True
+    for code, message, rows in (
+        ("RS0012", "Scans after radiotherapy off protocol are not evaluated", after),
+        ("RS0017", "Scans after radiotherapy by protocol count in no lesion group but ALL", moved),
+    ):
+        concerned = np.isin(found.index, measured.loc[rows, "lesion"])
+        verbs.report(issues, code, message, found, concerned, "USUBJID", "LESID")
+
+
+def _after_first(measured: pd.DataFrame, courses: pd.DataFrame, lesions: int) -> Bools:
+    """True for measurements on a scan after the first of the courses of the lesion."""
+    dated = courses.dropna(subset=["RTSTDT"])
+    first = np.full(lesions, np.iinfo(np.int64).max)
+    np.minimum.at(first, dated["lesion"].to_numpy(np.int64), verbs.days_of(dated["RTSTDT"]))
+    return np.asarray(measured["scan"].to_numpy() > first[measured["lesion"]])

@@ -8,9 +8,14 @@ import numpy as np
 import pandas as pd
 
 from fhir2cdisc.adam import verbs
+from fhir2cdisc.study import Study
 
 RADIATION = "RADIATION THERAPY"
-COURSE_COLUMNS = ("lesion", "PRSEQ", "RTSTDT", "protocol", "RTDOSE", "RTFRAC", "RTFRDOSE")
+_OF_STATUS = {"Y": "IRRAD", "N": "NONIRRAD"}
+_OF_LEVEL = {"IN-FIELD": "IRRAD", "OUT-OF-FIELD": "NONIRRAD", "LOW-DOSE": "LOWDOSE"}
+COURSE_COLUMNS = (
+    "lesion", "PRSEQ", "RTSTDT", "protocol", "RTDOSE", "RTFRAC", "RTFRDOSE", "exposure",
+)  # fmt: skip
 
 
 def courses(data: Mapping[str, pd.DataFrame], found: pd.DataFrame) -> pd.DataFrame:
@@ -20,27 +25,17 @@ def courses(data: Mapping[str, pd.DataFrame], found: pd.DataFrame) -> pd.DataFra
     PRLNKID = TULNKID, or where it treated several lesions by RELREC records of one RELID (PR by
     PRSEQ, TU by TULNKID or TUSEQ). ``protocol`` is False for a course that SUPPPR.PRPROTFL calls
     off protocol; without that qualifier every course is protocol treatment. The dose is PRDOSE,
-    else EXDOSE of the exposure record with the same link.
+    else EXDOSE of the exposure records with the same link, which then is ``exposure``.
     """
     every = data.get("PR")
     if every is None or every.empty:
         return _no_courses()
     courses_of = every[verbs.text(every, "PRCAT").str.upper() == RADIATION]
     pr = verbs.merge_supp(courses_of, data.get("SUPPPR"), ("PRPROTFL", "PRFRNUM", "PRFRDOSE"))
-    dose = _gray(pr, "PRDOSE", "PRDOSU")
-    ex = data.get("EX")
-    if ex is not None and len(ex):
-        given = pd.DataFrame(
-            {
-                "USUBJID": ex["USUBJID"],
-                "link": verbs.text(ex, "EXLNKID"),
-                "dose": _gray(ex, "EXDOSE", "EXDOSU"),
-            }
-        )
-        given = given[verbs.text(ex, "EXCAT").str.upper() == RADIATION].dropna()
-        linked = given.groupby(["USUBJID", "link"])["dose"].sum().reset_index()
-        keys = pd.DataFrame({"USUBJID": pr["USUBJID"], "link": verbs.text(pr, "PRLNKID")})
-        dose = dose.fillna(keys.merge(linked, "left", ["USUBJID", "link"])["dose"])
+    own = _gray(pr, "PRDOSE", "PRDOSU")
+    keys = pd.DataFrame({"USUBJID": pr["USUBJID"], "link": verbs.text(pr, "PRLNKID")})
+    linked = exposures(data).groupby(["USUBJID", "link"])["dose"].sum().reset_index()
+    dose = own.fillna(keys.merge(linked, "left", ["USUBJID", "link"])["dose"])
     marked = pr["PRPROTFL"].notna().any()
     table = pd.DataFrame(
         {
@@ -52,6 +47,7 @@ def courses(data: Mapping[str, pd.DataFrame], found: pd.DataFrame) -> pd.DataFra
             "RTDOSE": dose,
             "RTFRAC": pd.to_numeric(pr["PRFRNUM"], errors="coerce").astype("float64"),
             "RTFRDOSE": pd.to_numeric(pr["PRFRDOSE"], errors="coerce").astype("float64"),
+            "exposure": keys["link"].where(own.isna() & dose.notna()),
         }
     )
     lesion_rows = found[["USUBJID", "LESID"]].assign(lesion=found.index)
@@ -63,8 +59,44 @@ def courses(data: Mapping[str, pd.DataFrame], found: pd.DataFrame) -> pd.DataFra
     return out.sort_values(["lesion", "RTSTDT", "PRSEQ"], ignore_index=True)
 
 
+def exposures(data: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Radiotherapy in EX that has a dose and a link: USUBJID, EXSEQ, ``link``, ``dose`` (Gy)."""
+    ex = data.get("EX")
+    if ex is None:
+        ex = pd.DataFrame({"USUBJID": pd.Series(dtype="str")})
+    given = pd.DataFrame(
+        {
+            "USUBJID": ex["USUBJID"],
+            "EXSEQ": verbs.number(ex, "EXSEQ"),
+            "link": verbs.text(ex, "EXLNKID"),
+            "dose": _gray(ex, "EXDOSE", "EXDOSU"),
+        }
+    )
+    radiation = verbs.text(ex, "EXCAT").str.upper().eq(RADIATION).to_numpy(dtype=bool)
+    return given[radiation].dropna(subset=["link", "dose"])
+
+
+def lesion_groups(status: pd.Series, level: pd.Series, study: Study) -> tuple[pd.Series, pd.Series]:
+    """IRRAD, NONIRRAD, LOWDOSE or missing for each lesion, and where both sources contradict.
+
+    `status` is TUIRRAD (Y or N), `level` TUIRRLVL (IN-FIELD, LOW-DOSE or OUT-OF-FIELD); either may
+    be missing. A low dose agrees with Y and with N; it is a group of its own unless the study
+    says otherwise (``low_dose_group``), and then it says nothing. A lesion whose sources
+    contradict one another is in no group.
+    """
+    by_status = status.map(_OF_STATUS).astype("str")
+    by_level = level.str.upper().str.strip().map(_OF_LEVEL).astype("str")
+    low = by_level.eq("LOWDOSE").to_numpy(dtype=bool)
+    by_level = by_level.mask(low)
+    contradict = by_status.notna() & by_level.notna() & by_status.ne(by_level)
+    group = by_status.where(by_status.notna(), by_level).mask(contradict)
+    if study.response.low_dose_group:
+        group = group.mask(low, "LOWDOSE")
+    return group.astype("str"), contradict
+
+
 def _no_courses() -> pd.DataFrame:
-    types = {"lesion": "int64", "RTSTDT": "datetime64[s]", "protocol": "bool"}
+    types = {"lesion": "int64", "RTSTDT": "datetime64[s]", "protocol": "bool", "exposure": "str"}
     return pd.DataFrame(
         {name: pd.Series(dtype=types.get(name, "float64")) for name in COURSE_COLUMNS}
     )

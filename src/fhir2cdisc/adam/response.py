@@ -66,15 +66,20 @@ class Thresholds:
 
 
 def thresholds(settings: Response, measure: str) -> Thresholds:
-    """The thresholds of a study for sums of diameters (``value``) or of volumes (``volume``)."""
+    """The thresholds of a study for a sum.
+
+    `measure` is ``value`` (diameters), ``volume`` (the decrease as the registry words it) or
+    ``recist_volume`` (the decrease that 30 % in diameter are).
+    """
     if measure == "value":
         return Thresholds(
             decrease=float(np.rint(settings.pr_pct * 1000)),
             increase=float(np.rint(settings.pd_pct * 1000)),
             absolute=float(np.rint(settings.pd_abs_mm * MICRONS)),
         )
+    percent = settings.vol_pr_pct if measure == "volume" else settings.vol_pr_pct_recist
     return Thresholds(
-        decrease=float(np.rint(settings.vol_pr_pct * 1000)),
+        decrease=float(np.rint(percent * 1000)),
         increase=float(np.rint(settings.vol_pd_pct * 1000)),
         absolute=settings.vol_pd_abs_mm3,
         slack=1e-9,
@@ -131,11 +136,12 @@ def target_response(
     )
 
 
-def nontarget_response(found: pd.DataFrame, assessed: Assessed) -> pd.DataFrame:
+def nontarget_response(found: pd.DataFrame, assessed: Assessed, settings: Response) -> pd.DataFrame:
     """For each visit ``nontarget``, and ``nontarget_day``, the first scan that shows progression.
 
     PD is what the reader calls unequivocal progression (``nt_pd_states``). All lesions are to be
-    assessed: if one is not, and none is PD, the response is NE.
+    assessed: if one is not, and none is PD, the response is NE, or what ``nontarget_partial``
+    says as long as one was.
 
     References:
         RECIST 1.1, sections 4.3.3 and 4.3.4; Table 2.
@@ -155,7 +161,7 @@ def nontarget_response(found: pd.DataFrame, assessed: Assessed) -> pd.DataFrame:
             ~assessed.visits["post"].to_numpy(dtype=bool) | (expected == 0),
             progressed > 0,
             absent == expected,
-            evaluated < expected,
+            (evaluated == 0) | ((evaluated < expected) & (settings.nontarget_partial == "NE")),
         ],
         [NA, PD, CR, NE],
         NON_CR_NON_PD,
@@ -223,15 +229,18 @@ def overall_response(target: Ints, nontarget: Ints, new: Ints) -> Ints:
     )
 
 
-# From worst to best, NE last: which record of a date counts.
+# From worst to best, NE last: which record of a date or of an analysis visit counts.
 _WORST = np.array([9.0, 4.0, 3.0, 2.0, 1.0, 0.0, 6.0, 7.0, 5.0])
 
 
-def is_worst_of_date(response: Ints, day: Floats, subject: Ints) -> Bools:
-    """True for the worst response of each subject and date; what has no date stands alone."""
-    order = np.lexsort([_WORST[response], day, subject])
+def is_worst(response: Ints, at: Floats, subject: Ints) -> Bools:
+    """True for the first worst response of each subject and date (or analysis visit) `at`.
+
+    What has no date stands alone.
+    """
+    order = np.lexsort([_WORST[response], at, subject])
     first = verbs.segment_starts(subject[order])
-    first[1:] |= day[order][1:] != day[order][:-1]
+    first[1:] |= at[order][1:] != at[order][:-1]
     out = np.zeros(len(response), dtype=bool)
     out[order[first]] = True
     return out
@@ -245,6 +254,46 @@ def earliest(at: Ints, days: Ints, count: int) -> Ints:
     np.minimum.at(out, at[known], days[known])
     out[out == none] = verbs.NO_DAY
     return out
+
+
+def carried_forward(code: Ints, day: Floats, subject: Ints, settings: Response) -> Ints:
+    """The responses as they are shown: SD in an ongoing response is PR if the study says so.
+
+    A response goes on until progression. Which one does - any, or one that a second assessment
+    has confirmed by then - is ``pr_carry_forward``.
+
+    References:
+        EORTC, RECIST 1.1 questions and answers: a confirmed PR continues until progression.
+    """
+    if settings.pr_carry_forward == "none":
+        return code
+    responded = np.isin(code, (CR, PR))
+    if settings.pr_carry_forward == "after_confirmed":
+        by = _confirmed_by(code, day, subject, settings)
+        responded = np.isin(np.arange(len(code)), by[by >= 0])
+    stretch = np.cumsum(verbs.segment_starts(subject) | (code == PD))
+    return np.where((code == SD) & verbs.ever_before(responded, stretch), PR, code)
+
+
+def followed_by_less(code: Ints, subject: Ints) -> Bools:
+    """True for a CR with a PR, SD or NON-CR/NON-PD further down.
+
+    References:
+        RECIST 1.1, Table 3, note a.
+    """
+    lesser = np.isin(code, (PR, SD, NON_CR_NON_PD))
+    return np.asarray((code == CR) & verbs.ever_before(lesser[::-1], subject[::-1])[::-1])
+
+
+def without_wrong_cr(
+    code: Ints, day: Floats, subject: Ints, no_target: Bools, settings: Response
+) -> Ints:
+    """The responses with a CR as PR where it is followed by less before a second CR confirms it.
+
+    (As NON-CR/NON-PD for subjects without target lesions, who cannot have PR.)
+    """
+    wrong = followed_by_less(code, subject) & (_confirmed_by(code, day, subject, settings) < 0)
+    return np.where(wrong, np.where(no_target, NON_CR_NON_PD, PR), code)
 
 
 # -- the best response ------------------------------------------------------------------------
@@ -289,7 +338,7 @@ def best_response(
         kept = ~verbs.ever_before(code == PD, subject)
         rows, code, subject, day = rows[kept], code[kept], subject[kept], day[kept]
         lasting = lasting[kept]
-        proven = _is_confirmed(code, day, subject, settings)
+        proven = _confirmed_by(code, day, subject, settings) >= 0
         unproven = np.isin(code, (CR, PR)) & ~proven
         stable = np.where(visits["no_target"].to_numpy(dtype=bool)[rows], NON_CR_NON_PD, SD)
         code = np.where(unproven, stable, code)
@@ -306,8 +355,8 @@ def best_response(
     )
 
 
-def _is_confirmed(code: Ints, day: Floats, subject: Ints, settings: Response) -> Bools:
-    """True for a CR or PR that a later one confirms.
+def _confirmed_by(code: Ints, day: Floats, subject: Ints, settings: Response) -> Ints:
+    """For each row that is a CR or PR the row of the one that confirms it, else -1.
 
     CR is confirmed by CR with nothing but CR and NE between, PR by PR or CR with nothing but PR,
     CR and NE (and SD if accepted) between, ``confirm_days`` later at least, and at most
@@ -315,7 +364,7 @@ def _is_confirmed(code: Ints, day: Floats, subject: Ints, settings: Response) ->
     that are still open at once.
     """
     needed = settings.confirm_days - settings.confirm_tolerance_days
-    out = np.zeros(len(code), dtype=bool)
+    out = np.full(len(code), -1, dtype=np.int64)
     at = np.flatnonzero(np.isin(code, (CR, PR)))
     missed = np.zeros(len(at), dtype=np.int64)
     step = 1
@@ -327,7 +376,7 @@ def _is_confirmed(code: Ints, day: Floats, subject: Ints, settings: Response) ->
         at, later, missed = at[same], later[same], missed[same]
         same_or_better = (code[later] == CR) | ((code[later] == PR) & (code[at] == PR))
         proves = same_or_better & (day[later] - day[at] >= needed)
-        out[at[proves]] = True
+        out[at[proves]] = later[proves]
         missed = missed + (code[later] == NE)
         goes_on = same_or_better | ((code[later] == NE) & (missed <= settings.max_ne_between))
         if settings.accept_sd_between:

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from fhir2cdisc.adam import evaluation, response, verbs
-from fhir2cdisc.adam.evaluation import ALL, IRRAD, NONIRRAD, VOLUME, Evaluation, Timing
+from fhir2cdisc.adam.evaluation import Evaluation, Timing
 from fhir2cdisc.adam.response import CR, NE, NON_CR_NON_PD, PD, PR, SD
 from fhir2cdisc.adam.verbs import Bools, Floats, Ints
-from fhir2cdisc.study import Study
+from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.study import Response, Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,33 +30,50 @@ class Parameter:
 
 _NI = "of Non-Irradiated Target Lesions"
 _IR = "of Irradiated Target Lesions"
+_LD = "of Low-Dose Target Lesions"
+_NL = "with Non-Target and New Lesions"
+_V2 = "by Volume, RECIST Equivalent"
 _DERIVED = {
     "OVR": Parameter("Overall Response"),
     "OVRNI": Parameter(f"Response {_NI}", "NONIRRAD"),
     "OVRIR": Parameter(f"Response {_IR}", "IRRAD"),
+    "OVRLD": Parameter(f"Response {_LD}", "LOWDOSE"),
+    "OVRNINL": Parameter(f"Response {_NI} {_NL}", "NONIRRAD"),
     "OVRV": Parameter("Overall Response by Volume", volume=True),
+    "OVRV2": Parameter(f"Overall Response {_V2}", volume=True),
+    "OVRVNI": Parameter(f"Response {_NI} by Volume", "NONIRRAD", volume=True),
+    "OVRVIR": Parameter(f"Response {_IR} by Volume", "IRRAD", volume=True),
     "TRG": Parameter("Target Response"),
     "NTRG": Parameter("Non-Target Response"),
     "NEWL": Parameter("New Lesion"),
     "PD": Parameter("Disease Progression"),
     "PDNI": Parameter(f"Progression {_NI}", "NONIRRAD"),
     "PDIR": Parameter(f"Progression {_IR}", "IRRAD"),
+    "PDLD": Parameter(f"Progression {_LD}", "LOWDOSE"),
     "RSP": Parameter("Response"),
     "CRSP": Parameter("Confirmed Response"),
     "CRSPV": Parameter("Confirmed Response by Volume", volume=True),
+    "CRSPV2": Parameter(f"Confirmed Response {_V2}", volume=True),
     "CB": Parameter("Disease Control"),
     "CCB": Parameter("Disease Control, Confirmed Best Overall Response"),
     "BOR": Parameter("Best Overall Response"),
     "CBOR": Parameter("Best Overall Response, Confirmed"),
     "CBORV": Parameter("Best Overall Response by Volume, Confirmed", volume=True),
+    "CBORV2": Parameter(f"Best Overall Response {_V2}, Confirmed", volume=True),
+    "CBORVNI": Parameter(f"Best Response {_NI} by Volume, Confirmed", "NONIRRAD", volume=True),
+    "CBORVIR": Parameter(f"Best Response {_IR} by Volume, Confirmed", "IRRAD", volume=True),
     "BORNI": Parameter(f"Best Response {_NI}", "NONIRRAD"),
     "CBORNI": Parameter(f"Best Response {_NI}, Confirmed", "NONIRRAD"),
     "BORIR": Parameter(f"Best Response {_IR}", "IRRAD"),
     "CBORIR": Parameter(f"Best Response {_IR}, Confirmed", "IRRAD"),
+    "BORLD": Parameter(f"Best Response {_LD}", "LOWDOSE"),
+    "CBORLD": Parameter(f"Best Response {_LD}, Confirmed", "LOWDOSE"),
     "BCP": Parameter("Best Overall Response of CR or PR"),
     "CBCP": Parameter("Best Overall Response of CR or PR, Confirmed"),
     "ARR": Parameter(f"Abscopal Response: Best Response {_NI} of CR or PR", "NONIRRAD"),
     "ACR": Parameter(f"Abscopal Control: Best Response {_NI} of CR, PR or SD", "NONIRRAD"),
+    "ARRNL": Parameter(f"Abscopal Response {_NL}", "NONIRRAD"),
+    "ACRNL": Parameter(f"Abscopal Control {_NL}", "NONIRRAD"),
     "ABSANY": Parameter("Any Non-Irradiated Target Lesion Decreased", "NONIRRAD"),
     "NRCPT": Parameter("All Non-Irradiated Target Lesions Controlled", "NONIRRAD"),
     "LSTA": Parameter("Last Adequate Assessment", category="Reference Event"),
@@ -92,6 +110,18 @@ PARAMETERS = dict(
         }.items()
     )
 )
+# Lesion group and measure -> PARAMCD of the responses at assessments.
+AT_VISITS = {
+    evaluation.ALL: "OVR",
+    evaluation.NONIRRAD: "OVRNI",
+    evaluation.IRRAD: "OVRIR",
+    evaluation.LOWDOSE: "OVRLD",
+    evaluation.NONIRRAD_OVERALL: "OVRNINL",
+    evaluation.VOLUME: "OVRV",
+    evaluation.RECIST_VOLUME: "OVRV2",
+    evaluation.NONIRRAD_VOLUME: "OVRVNI",
+    evaluation.IRRAD_VOLUME: "OVRVIR",
+}
 CODES = tuple(PARAMETERS)
 NUMBER = {code: number for number, code in enumerate(CODES)}
 
@@ -116,7 +146,8 @@ def records(
     """Records of one parameter, one per subject unless `more` says otherwise.
 
     ``visit`` and ``source`` (PARAMCD number) say which record of ADRS supplies the value (-1:
-    none); of records at assessments ``visit`` is their own.
+    none); of records at assessments ``visit`` is their own. ``lesion`` is the position of the
+    record of ADLES that does. ``severity`` is the response by which the worst of several counts.
     """
     columns = {
         "code": NUMBER[code],
@@ -127,6 +158,8 @@ def records(
         "once": True,
         "visit": -1,
         "source": -1,
+        "lesion": -1,
+        "severity": NE,
         "within": True,
         "up_to_pd": True,
         **more,
@@ -139,26 +172,27 @@ def records(
 
 def at_visits(found: Evaluation) -> list[pd.DataFrame]:
     """The derived responses at each post-baseline assessment."""
-    overall = found.responses[ALL]
+    overall = found.responses[evaluation.ALL]
     new = overall["new"].to_numpy(dtype=np.int64)
     return [
-        _of_table(overall, "OVR", "assigned"),
-        _of_table(found.responses[NONIRRAD], "OVRNI", "assigned"),
-        _of_table(found.responses[IRRAD], "OVRIR", "assigned"),
-        _of_table(found.responses[VOLUME], "OVRV", "assigned"),
+        *(_of_table(found.responses[key], code, "assigned") for key, code in AT_VISITS.items()),
         _of_table(overall[overall["target"] != response.NA], "TRG", "target"),
         _of_table(overall[overall["nontarget"] != response.NA], "NTRG", "nontarget"),
-        _of_table(overall, "NEWL", "assigned").assign(
+        _of_table(overall.assign(new=_SEVERITY_OF_NEW[new]), "NEWL", "new").assign(
             AVAL=new.astype(np.float64), AVALC=verbs.texts(response.NEW_LESION, new)
         ),
     ]
+
+
+# NEW_LESION as the responses that are as bad.
+_SEVERITY_OF_NEW = np.array([CR, SD, PD])
 
 
 def _of_table(table: pd.DataFrame, code: str, column: str) -> pd.DataFrame:
     value = table[column].to_numpy(dtype=np.int64)
     subject = table["subject"].to_numpy(dtype=np.int64)
     day = table["assigned_day"].to_numpy(dtype=np.float64)
-    worst = response.is_worst_of_date(value, day, subject)
+    worst = response.is_worst(value, day, subject)
     return records(
         code,
         subject,
@@ -167,16 +201,20 @@ def _of_table(table: pd.DataFrame, code: str, column: str) -> pd.DataFrame:
         response.names(value),
         once=False,
         visit=table["visit"].to_numpy(),
+        severity=value,
         within=table["within"].to_numpy(dtype=bool) & worst,
         up_to_pd=table["up_to_pd"].to_numpy(dtype=bool),
     )
 
 
-def reader_responses(reader: pd.DataFrame, who: str, timing: Timing, first: int) -> pd.DataFrame:
+def reader_responses(
+    reader: pd.DataFrame, who: str, timing: Timing, first: int, settings: Response
+) -> pd.DataFrame:
     """The overall responses of a reader (`collected.read_responses`) as a table of responses.
 
     The assessments are numbered from `first` by their row in `reader`. Of several on one date
-    only the worst is a candidate.
+    only the worst is a candidate. ``doubtful`` marks a CR that is followed by less; what it counts
+    as, if the study takes it for wrong (``cr_then_lesser``), is in ``response``.
     """
     rows = np.flatnonzero((reader["reader"] == who) & (reader["test"] == "OVR"))
     subject = reader["subject"].to_numpy(dtype=np.int64)[rows]
@@ -198,8 +236,27 @@ def reader_responses(reader: pd.DataFrame, who: str, timing: Timing, first: int)
         }
     )
     table = evaluation.with_candidates(table, np.full(len(rows), -np.inf), timing)
-    worst = response.is_worst_of_date(value, day, subject)
-    return table.assign(within=table["within"] & worst, candidate=table["candidate"] & worst)
+    worst = response.is_worst(value, day, subject)
+    table = table.assign(within=table["within"] & worst, candidate=table["candidate"] & worst)
+    counted = np.flatnonzero(table["candidate"])
+    value, subject = value[counted], subject[counted]
+    doubtful = np.zeros(len(table), dtype=bool)
+    doubtful[counted] = response.followed_by_less(value, subject)
+    if settings.cr_then_lesser == "downgrade":
+        no_target = table["no_target"].to_numpy(dtype=bool)[counted]
+        corrected = response.without_wrong_cr(value, day[counted], subject, no_target, settings)
+        table.loc[counted, "response"] = corrected
+    return table.assign(doubtful=doubtful)
+
+
+def report_doubtful(table: pd.DataFrame, timing: Timing, issues: Issues) -> None:
+    """An issue on every collected CR that is followed by less."""
+    doubtful = table[table["doubtful"]]
+    names = pd.DataFrame({"USUBJID": timing.subjects.take(doubtful["subject"].to_numpy(np.int64))})
+    verbs.report(
+        issues, "RS0015", "RS: CR followed by PR, SD or NON-CR/NON-PD",
+        names, np.ones(len(names), dtype=bool), "USUBJID",
+    )  # fmt: skip
 
 
 def as_collected(
@@ -217,7 +274,10 @@ def as_collected(
             part.assign(response=progressed), np.full(len(part), -np.inf), timing
         )
         subject, day = part["subject"].to_numpy(np.int64), part["day"].to_numpy(np.float64)
-        worst = response.is_worst_of_date(part["response"].to_numpy(np.int64), day, subject)
+        severity = part["response"].to_numpy(dtype=np.int64)
+        if test == "NEWL":
+            severity = _SEVERITY_OF_NEW[part["aval"].fillna(0).to_numpy(dtype=np.int64)]
+        worst = response.is_worst(severity, day, subject)
         code = test + ending
         if code not in NUMBER:  # a best response as collected is never that of the trial
             code = test + who
@@ -230,6 +290,7 @@ def as_collected(
                 part["text"],
                 once=False,
                 visit=first + rows,
+                severity=severity,
                 within=table["within"].to_numpy(dtype=bool) & worst,
                 up_to_pd=table["up_to_pd"].to_numpy(dtype=bool),
             )
@@ -293,26 +354,44 @@ def _once(
 
 
 def of_lesions(adles: pd.DataFrame | None, timing: Timing) -> list[pd.DataFrame]:
-    """ABSANY and NRCPT of subjects with non-irradiated targets, from ADLES."""
+    """ABSANY and NRCPT of subjects with non-irradiated targets, from ADLES.
+
+    The value of ABSANY comes from the lesion that has decreased most. That of NRCPT comes from the
+    first lesion that is not controlled; where all are, from the last of their assessments.
+    """
     if adles is None:
         return []
-    wanted = adles["PARAMCD"].isin(["LSCTRL", "LSPCHGB"]) & (adles["LESGRP"] == "NONIRRAD")
-    mine = adles.loc[wanted, ["USUBJID", "PARAMCD", "AVALC", "CRIT1FL"]]
-    subject = timing.subjects.get_indexer(pd.Index(mine["USUBJID"].astype("str")))
-    count = len(timing.subjects)
-    has = np.bincount(subject[mine["PARAMCD"] == "LSCTRL"], minlength=count)
-    failed = mine["PARAMCD"].eq("LSCTRL") & mine["AVALC"].eq("N")
-    shrunk = mine["PARAMCD"].eq("LSPCHGB") & mine["CRIT1FL"].eq("Y")
-    who = np.flatnonzero(has)
-    none = np.full(len(who), np.nan)
-    out = []
-    for code, yes in (
-        ("ABSANY", np.bincount(subject[shrunk], minlength=count) > 0),
-        ("NRCPT", np.bincount(subject[failed], minlength=count) == 0),
-    ):
-        value = yes[who].astype(np.int64)
-        out.append(records(code, who, none, value, verbs.texts(["N", "Y"], value)))
-    return out
+    count, spared = len(timing.subjects), adles["LESGRP"].eq("NONIRRAD")
+    subject = timing.subjects.get_indexer(pd.Index(adles["USUBJID"].astype("str")))
+    subject = subject.astype(np.int64)
+    day = evaluation.days_of(adles, "ADT")
+    control = np.flatnonzero(spared & adles["PARAMCD"].eq("LSCTRL"))
+    change = np.flatnonzero(spared & adles["PARAMCD"].eq("LSPCHGB"))
+    shrunk = adles["CRIT1FL"].eq("Y").to_numpy(dtype=bool)
+    order = np.lexsort([adles["AVAL"].to_numpy()[change], ~shrunk[change], subject[change]])
+    change = change[order]
+    most = np.full(count, -1, dtype=np.int64)
+    first = verbs.segment_starts(subject[change])
+    most[subject[change][first]] = change[first]
+    failed = control[adles["AVALC"].eq("N").to_numpy(dtype=bool)[control]]
+    failing = np.full(count, -1, dtype=np.int64)
+    first = verbs.segment_starts(subject[failed])
+    failing[subject[failed][first]] = failed[first]
+    last = np.full(count, -np.inf)
+    np.fmax.at(last, subject[control], day[control])
+    who = np.unique(subject[control])
+    any_shrunk = verbs.take(shrunk, most, missing=False)
+    since = np.where(failing >= 0, verbs.take(day, failing, np.nan), last)
+    return [
+        records(
+            code, who, when[who], yes[who], verbs.texts(["N", "Y"], yes[who]), lesion=row[who]
+        )
+        for code, yes, row, when in (
+            ("ABSANY", any_shrunk.astype(np.int64), most, verbs.take(day, most, np.nan)),
+            ("NRCPT", (failing < 0).astype(np.int64), failing,
+             np.where(np.isinf(since), np.nan, since)),
+        )
+    ]  # fmt: skip
 
 
 def events(found: Evaluation, adsl: pd.DataFrame, overall: Source) -> list[pd.DataFrame]:
@@ -335,7 +414,7 @@ def events(found: Evaluation, adsl: pd.DataFrame, overall: Source) -> list[pd.Da
             source=NUMBER[overall.at_visits],
         )
     ]
-    total = found.sums[ALL]
+    total = found.sums[evaluation.ALL]
     baseline = total[total["baseline"]]
     names = found.assessed.visits["USUBJID"].take(baseline["visit"].to_numpy())
     at = found.timing.subjects.get_indexer(pd.Index(names))

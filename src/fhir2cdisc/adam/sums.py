@@ -12,7 +12,11 @@ from fhir2cdisc.adam.lesion import MICRONS, Assessed
 from fhir2cdisc.adam.verbs import Bools, Floats, Ints
 from fhir2cdisc.study import Study
 
-GROUPS = {"ALL": "", "NONIRRAD": "NI", "IRRAD": "IR"}  # lesion group -> ending of PARAMCD
+# What a volume is.
+COLLECTED, ELLIPSOID, SPHERE = range(3)
+
+# Lesion group -> ending of PARAMCD.
+GROUPS = {"ALL": "", "NONIRRAD": "NI", "IRRAD": "IR", "LOWDOSE": "LD"}
 
 
 def in_group(found: pd.DataFrame, group: str) -> Bools:
@@ -25,9 +29,10 @@ def in_group(found: pd.DataFrame, group: str) -> Bools:
 def target_grid(found: pd.DataFrame, assessed: Assessed, study: Study) -> pd.DataFrame:
     """Every target lesion at every assessment of its subject, sorted by lesion and assessment.
 
-    Columns ``visit``, ``lesion``, ``subject``, ``post``, ``value``, ``volume`` (mm3), ``size``
-    (0 or 1: can a lesion of this size not be normal), ``scan``, ``known`` (value complete),
-    ``merged``, ``across``. What was not recorded is missing.
+    Columns ``visit``, ``lesion``, ``subject``, ``post``, ``value``, ``volume`` (mm3),
+    ``kind`` (of the volume: `COLLECTED`, `ELLIPSOID` or `SPHERE`), ``scan``, ``partial`` (a part
+    is missing), ``merged``, ``across``, ``diseased`` and ``diseased_volume`` (more than a normal
+    node). What was not recorded is missing.
 
     The volume of a lesion is of one kind throughout: collected if its last baseline measurement
     has one (and ``vol_source`` is collected), else prolate if both diameters were measured then,
@@ -61,6 +66,7 @@ def target_grid(found: pd.DataFrame, assessed: Assessed, study: Study) -> pd.Dat
     post = visits["post"].to_numpy(dtype=bool)[visit]
     nodal = found["NODAL"].to_numpy(dtype=bool)[lesion]
     value = take["value"]
+    volume, kind = _volumes(lesion, post, take, study)
     grid = pd.DataFrame(
         {
             "visit": visit,
@@ -68,7 +74,8 @@ def target_grid(found: pd.DataFrame, assessed: Assessed, study: Study) -> pd.Dat
             "subject": subjects[visit],
             "post": post,
             "value": value,
-            "volume": _volumes(lesion, post, take, study),
+            "volume": volume,
+            "kind": kind,
             "scan": take["scan"],
             "partial": take["partial"],
             "merged": take["merged"],
@@ -83,7 +90,10 @@ def target_grid(found: pd.DataFrame, assessed: Assessed, study: Study) -> pd.Dat
     return grid
 
 
-def _volumes(lesion: Ints, post: Bools, take: Mapping[str, Floats], study: Study) -> Floats:
+def _volumes(
+    lesion: Ints, post: Bools, take: Mapping[str, Floats], study: Study
+) -> tuple[Floats, Ints]:
+    """The volumes, and of which kind they are."""
     lesions = int(lesion.max()) + 1 if len(lesion) else 0
     measured = ~np.isnan(take["value"]) | ~np.isnan(take["collected"])
     base = verbs.last_row(measured & ~post, lesion, lesions)
@@ -93,7 +103,8 @@ def _volumes(lesion: Ints, post: Bools, take: Mapping[str, Floats], study: Study
     gone = np.where(take["value"] == 0, 0.0, np.nan)
     by_reader = np.where(np.isnan(take["collected"]), gone, take["collected"])
     by_diameters = np.where(prolate[lesion], take["prolate"], take["sphere"])
-    return np.asarray(np.where(collected[lesion], by_reader, by_diameters))
+    kind = np.where(collected, COLLECTED, np.where(prolate, ELLIPSOID, SPHERE))
+    return np.where(collected[lesion], by_reader, by_diameters), kind[lesion]
 
 
 def sums(
@@ -107,8 +118,7 @@ def sums(
     date in the sum), ``sick_scan`` (first scan date of a lesion that is not normal), ``base``
     (last complete sum that is not post-baseline) and ``baseline`` (True on its row).
 
-    `measure` is value or volume. A lesion that merged with one of another group is missing in
-    both groups, and in ALL counts as any merged lesion.
+    `measure` is value or volume. What is ``across`` groups is missing in all but ALL.
     """
     mine = in_group(found, group)[grid["lesion"].to_numpy()]
     part = grid[mine]

@@ -252,6 +252,21 @@ CATALOGUE: dict[str, Kind] = {
         "Collected response is not used in the analysis",
         "see [response] criteria; the record stays in RS",
     ),
+    "RS0015": Kind(
+        W_,
+        "Collected CR is followed by PR or SD",
+        "query: either the CR was wrong or this is progression; [response] cr_then_lesser decides",
+    ),
+    "RS0016": Kind(
+        W_,
+        "Irradiation of the lesion and the level of its dose contradict one another",
+        "correct TUIRRAD or TUIRRLVL; until then the lesion is in no lesion group but ALL",
+    ),
+    "RS0017": Kind(
+        W_,
+        "Non-irradiated lesion has protocol radiotherapy; from then on it counts in ALL only",
+        "correct TUIRRAD or the link of the course",
+    ),
 }
 
 

@@ -1,6 +1,6 @@
 """The endpoints of the study, computed from the analysis datasets.
 
-Response (three definitions side by side), control of non-irradiated lesions, progression-free and
+Response (all definitions side by side), control of non-irradiated lesions, progression-free and
 overall survival, severe adverse events; then every subject and lesion that one of them leaves out,
 with the reason, so that no denominator is silent.
 """
@@ -17,6 +17,14 @@ import pandas as pd
 from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.results.analysis import Analysis
 from fhir2cdisc.results.clustered import Ratio, clustered_proportion, clusters_of
+from fhir2cdisc.results.definitions import (
+    LESIONS,
+    Rate,
+    abscopal_rates,
+    controlled,
+    other_lesion_rates,
+    response_rates,
+)
 from fhir2cdisc.results.endpoint_table import (
     Endpoint,
     EndpointTable,
@@ -33,7 +41,6 @@ from fhir2cdisc.results.survival import Survival, follow_up, kaplan_meier
 from fhir2cdisc.study import Study
 
 DAYS_PER_MONTH = 30.4375
-RESPONDERS = ("CR", "PR")
 
 
 def compute_endpoints(
@@ -58,6 +65,8 @@ def compute_endpoints(
     rows = [
         *_responses(analysis),
         *_lesion_control(analysis),
+        *_other_lesion_rates(analysis),
+        *(_rate(analysis, rate, analysis.population) for rate in abscopal_rates(analysis)),
         *_times_to_event(analysis),
         *_adverse_events(analysis),
         *count_left_out(analysis),
@@ -69,48 +78,33 @@ def compute_endpoints(
 
 
 def _responses(analysis: Analysis) -> list[Endpoint]:
-    """ORR by three definitions, on the population of the study and on the evaluable subjects."""
-    r = analysis.study.response
-    again = (
-        f"confirmed by a second response at least {r.confirm_days} days later with at most "
-        f"{r.max_ne_between} assessment(s) not evaluable between"
-    )
-    recist = (
-        f"complete or partial response by {r.criteria}: sum of target diameters at least "
-        f"{r.pr_pct:g} % below baseline"
-    )
-    volume = (
-        f"complete response, or sum of target volumes at least {r.vol_pr_pct:g} % below baseline "
-        "(the wording of the registry taken literally)"
-    )
-    name = "Objective response rate"
-    definitions = (
-        ("ORR", f"{name}, {r.criteria}, confirmed", "CBOR", f"{recist}, {again}"),
-        ("ORR-VOLUME", f"{name}, {r.vol_pr_pct:g} % volume, confirmed", "CBORV",
-         f"{volume}, {again}"),
-        ("ORR-UNCONFIRMED", f"{name}, {r.criteria}, unconfirmed", "BOR",
-         f"{recist}, not confirmed"),
-    )  # fmt: skip
+    """ORR by all definitions, on the population of the study and on the evaluable subjects."""
+    note = "; subjects without evaluable response count as not responding"
     rows = []
     for flag in dict.fromkeys((analysis.population, "EVLFL")):
-        suffix = "" if flag == analysis.population else "-EVALUABLE"
-        for id_, label, paramcd, rule in definitions:
-            where = {"PARAMCD": paramcd}
-            found = analysis.records("ADRS", flag, **where)
-            if found is not None and found.empty and len(analysis.subjects(flag)):
-                found = None  # the parameter was not derived: not a rate of 0 %
-            responders = None if found is None else found[found["AVALC"].isin(RESPONDERS)]
-            rows.append(
-                _share(
-                    analysis, id_ + suffix, label, responders, flag,
-                    method=f"Share of subjects with {rule}; subjects without evaluable response "
-                    "count as not responding.",
-                    scope=analysis.scope("ADRS", flag, **where, AVALC="CR or PR"),
-                )
-            )  # fmt: skip
+        for rate in response_rates(analysis):
+            rows.append(_rate(analysis, rate, flag, note))
             if analysis.study.endpoints.null_rate and flag == analysis.population:
                 rows.append(_null_test(analysis, rows[-1]))
     return rows
+
+
+def _rate(analysis: Analysis, rate: Rate, flag: str, note: str = "") -> Endpoint:
+    """A share of the subjects, or of those who have targets of the lesion group."""
+    where = {"PARAMCD": rate.paramcd}
+    found = analysis.records("ADRS", flag, **where)
+    subjects = found["USUBJID"] if rate.group and found is not None else None
+    if found is not None and found.empty and len(analysis.subjects(flag)):
+        found = None  # the parameter was not derived: not a rate of 0 %
+    suffix = "" if flag == analysis.population else "-EVALUABLE"
+    of = "; of subjects with such lesions" if rate.group else ""
+    return _share(
+        analysis, rate.id + suffix, rate.label,
+        None if found is None else found[found["AVALC"].isin(rate.values)], flag,
+        method=f"Share of subjects {rate.which}{note}{of}.",
+        scope=analysis.scope("ADRS", flag, **where, AVALC=" or ".join(rate.values)),
+        subjects=subjects,
+    )  # fmt: skip
 
 
 def _null_test(analysis: Analysis, rate: Endpoint) -> Endpoint:
@@ -135,9 +129,13 @@ def _share(
     *,
     method: str,
     scope: Scope,
+    subjects: pd.Series | None = None,
 ) -> Endpoint:
-    """The share of subjects with any of the records; not estimable where these are None."""
-    total = len(analysis.subjects(flag))
+    """The share of subjects with any of the records; not estimable where these are None.
+
+    Of the subjects of the analysis set, or of those given.
+    """
+    total = len(analysis.subjects(flag)) if subjects is None else subjects.nunique()
     count = None if found is None else int(found["USUBJID"].nunique())
     interval = analysis.study.endpoints.proportion_interval
     estimate = NOT_ESTIMABLE
@@ -153,40 +151,30 @@ def _share(
 
 # -- non-irradiated lesions -------------------------------------------------------------------
 
-LESIONS = {"PARAMCD": "LSCTRL", "LESGRP": "NONIRRAD", "LESTYP": "TARGET"}
-
 
 def _lesion_control(analysis: Analysis) -> list[Endpoint]:
     """NRCR over all non-irradiated target lesions and the evaluable ones, and irradiated ones."""
-    study, flag = analysis.study, analysis.population
-    best = f"best response of the lesion CR, PR or SD (SD from day {study.response.sd_min_days})"
-    months = study.endpoints.months
-    rule = {
-        "best": best,
-        "sustained": f"{best} and no progression of the lesion",
-        "last": "last response of the lesion CR, PR or SD",
-        "landmark": f"response of the lesion CR, PR or SD at month {months}",
-    }[study.endpoints.nrcr_rule]
-    controlled = (
-        f"controlled is: {rule}, within {months} months of the start "
-        f"(rule: {study.endpoints.nrcr_rule})"
-    )
+    flag = analysis.population
+    rule = controlled(analysis, analysis.study.endpoints.nrcr_rule)
     everything = (
         "Share of all non-irradiated target lesions that are controlled; a lesion that cannot be "
-        f"evaluated counts as not controlled; {controlled}."
+        f"evaluated counts as not controlled; {rule}."
     )
     evaluable = (
         "Share of the non-irradiated target lesions with an evaluable response that are "
-        f"controlled; {controlled}."
+        f"controlled; {rule}."
     )
     name = "Non-irradiated lesion control rate"
-    irradiated = everything.replace("non-irradiated", "irradiated")
+    local = "Irradiated lesion control rate (local control)"
+    treated = {**LESIONS, "LESGRP": "IRRAD"}
     rows = []
     for id_, label, where, method in (
         ("NRCR", f"{name}, all lesions", LESIONS, everything),
         ("NRCR-EVALUABLE", f"{name}, evaluable lesions", {**LESIONS, "EVALFL": "Y"}, evaluable),
-        ("IRCR", "Irradiated lesion control rate, all lesions", {**LESIONS, "LESGRP": "IRRAD"},
-         irradiated),
+        ("IRCR", f"{local}, all lesions", treated,
+         everything.replace("non-irradiated", "irradiated")),
+        ("IRCR-EVALUABLE", f"{local}, evaluable lesions", {**treated, "EVALFL": "Y"},
+         evaluable.replace("non-irradiated", "irradiated")),
     ):  # fmt: skip
         found = analysis.records("ADLES", flag, **where)
         scope = analysis.scope("ADLES", flag, **where)
@@ -194,6 +182,23 @@ def _lesion_control(analysis: Analysis) -> list[Endpoint]:
         if id_ == "NRCR" and found is not None:
             rows += lesion_sensitivity(analysis, found, name, scope)
     return [*rows, compare_lesions(analysis)]
+
+
+def _other_lesion_rates(analysis: Analysis) -> list[Endpoint]:
+    """Further shares of target lesions, over all and over the evaluable ones."""
+    rows = []
+    for rate in other_lesion_rates(analysis):
+        for kind, ending, more in (("all", "", {}), ("evaluable", "-EVALUABLE", {"EVALFL": "Y"})):
+            found = analysis.records("ADLES", analysis.population, **rate.where, **more)
+            if found is not None:
+                good = found["AVALC"].isin(rate.values)
+                found = found.assign(AVALC=good.map({True: "Y", False: "N"}))
+            rows += _clustered(
+                analysis, rate.id + ending, f"{rate.label}, {kind} lesions", found,
+                method=f"Share of {kind} {rate.which}.",
+                scope=analysis.scope("ADLES", analysis.population, **rate.where, **more),
+            )[:1]
+    return rows
 
 
 def _clustered(

@@ -31,13 +31,13 @@ def _subjects(analysis: Analysis) -> list[Endpoint]:
          enrolled & adsl["SAFFL"].ne("Y"), enrolled, in_itt, "ENRLFL = Y, SAFFL = N"),
         ("N-NO-START", "Enrolled subjects without any date to start the clock: in no survival",
          enrolled & adsl["STARTDT0"].isna(), enrolled, in_itt, "ENRLFL = Y, STARTDT0 missing"),
-        ("N-NO-TARGET", "Subjects without target lesion: not responding",
+        ("N-NO-TARGET", "Subjects without target lesion: response of other lesions or as read only",
          within & adsl["NTRGB"].eq(0), within, in_set, f"{flag} = Y, NTRGB = 0"),
         ("N-NO-BASELINE", "Subjects without adequate baseline: PFS censored at the start",
          within & adsl["BLADEQFL"].ne("Y"), within, in_set, f"{flag} = Y, BLADEQFL = N"),
         ("N-NO-ASSESSMENT", "Subjects without post-baseline assessment: not responding",
          within & ~seen, within, in_set, f"{flag} = Y, no ADRS record with PARAMCD = OVR"),
-        ("N-NO-NONIRRAD", "Subjects without a target lesion known as not irradiated: not in NRCR",
+        ("N-NO-NONIRRAD", "Subjects with no target lesion known as not irradiated: outside NRCR",
          within & adsl["NTRGNI"].eq(0), within, in_set, f"{flag} = Y, NTRGNI = 0"),
         ("N-DEATH-NO-DATE", "Deaths without a usable date: survival censored",
          dead & adsl["DTHDT"].isna(), dead, in_all, "DTHFL = Y, DTHDT missing"),
@@ -64,16 +64,26 @@ def _subjects(analysis: Analysis) -> list[Endpoint]:
 def _lesions(analysis: Analysis) -> list[Endpoint]:
     adsl, flag = analysis.adam["ADSL"], analysis.population
     within = adsl[adsl[flag].eq("Y")]
-    total, ni, ir = (int(within[name].sum()) for name in ("NTRGB", "NTRGNI", "NTRGIR"))
+    total, ni, ir, low = (
+        int(within[name].sum()) for name in ("NTRGB", "NTRGNI", "NTRGIR", "NTRGLD")
+    )
     rows = [
         counted(
             "N-LESION-UNDETERMINED",
             "Target lesions known neither as irradiated nor as not irradiated",
-            Scope(SETS[flag], "ADSL", f"{flag} = Y; NTRGB - NTRGNI - NTRGIR"),
-            (total - ni - ir, total),
+            Scope(SETS[flag], "ADSL", f"{flag} = Y; NTRGB - NTRGNI - NTRGIR - NTRGLD"),
+            (total - ni - ir - low, total),
             unit="lesions",
             method="They are outside NRCR.",
-        )
+        ),
+        counted(
+            "N-LESION-LOW-DOSE",
+            "Target lesions that received a low dose only",
+            Scope(SETS[flag], "ADSL", f"{flag} = Y; NTRGLD"),
+            (low, total),
+            unit="lesions",
+            method="They are a lesion group of their own, outside NRCR.",
+        ),
     ]
     where = {"PARAMCD": "LSCTRL", "LESGRP": "NONIRRAD", "LESTYP": "TARGET"}
     found = analysis.records("ADLES", flag, **where)

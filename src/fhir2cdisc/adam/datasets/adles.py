@@ -3,38 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from fhir2cdisc.adam import evaluation, radiotherapy, response, verbs
+from fhir2cdisc.adam import evaluation, lesion_records, radiotherapy, sums, verbs
+from fhir2cdisc.adam.datasets.adtr import BY_SPHERE
 from fhir2cdisc.adam.evaluation import Evaluation, LesionResponses
-from fhir2cdisc.adam.lesion import MICRONS
-from fhir2cdisc.adam.verbs import Bools, Ints
+from fhir2cdisc.adam.lesion import TESTS
+from fhir2cdisc.adam.lesion_records import CODES, CONTROL, NUMBER, PARAMETERS
+from fhir2cdisc.adam.verbs import Ints
 from fhir2cdisc.core.column import Column
 from fhir2cdisc.core.derivation import Derivation, Derived
 from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.core.verbs import described
 from fhir2cdisc.study import Study
 
-# In the order of PARAMCD, which is the order of the records.
-PARAMETERS = {
-    "LSBRSP": "Best Lesion Response",
-    "LSCTRL": "Lesion Controlled",
-    "LSDIAM": "Lesion Diameter (mm)",
-    "LSPCHGB": "Best Percent Change of Lesion Diameter (%)",
-    "LSRSP": "Lesion Response",
-    "LSVOL": "Lesion Volume (mm3)",
-}
-_CODES = tuple(PARAMETERS)
-_LSBRSP, _LSCTRL, _LSDIAM, _LSPCHGB, _LSRSP, _LSVOL = range(6)
-
 COLUMNS: Mapping[str, Column] = {
     **verbs.subject_columns(),
     "LESID": described("LESID", "TU.TULNKID"),
     "LESGRP": described(
         "LESGRP",
-        "IRRAD if SUPPTU.TUIRRAD is Y, NONIRRAD if it is N, missing where that is undetermined",
+        "LOWDOSE if SUPPTU.TUIRRLVL is LOW-DOSE (setting low_dose_group); else IRRAD if "
+        "SUPPTU.TUIRRAD is Y (TUIRRLVL is IN-FIELD), NONIRRAD if it is N (OUT-OF-FIELD); missing "
+        "where that is undetermined or contradictory",
     ),
     "LESTYP": described("LESTYP", "TU.TUSTRESC (TARGET)"),
     "TULOC": described("TULOC", "TU.TULOC"),
@@ -52,7 +45,8 @@ COLUMNS: Mapping[str, Column] = {
     "PARAM": described("PARAM", "Text of PARAMCD"),
     "PARAMCD": described(
         "PARAMCD",
-        "At each assessment: LSDIAM, LSVOL, LSRSP; once for a lesion: LSBRSP, LSPCHGB, LSCTRL",
+        "At each assessment: LSDIAM, LSVOL, LSRSP; once for a lesion: LSBRSP, LSPCHGB, LSCTRL by "
+        "the rule in force, LSCTRLB, LSCTRLS, LSCTRLL and LSCTRLM by each rule, LTTP",
     ),
     "ADT": described(
         "ADT",
@@ -68,17 +62,28 @@ COLUMNS: Mapping[str, Column] = {
         "AVAL",
         "LSDIAM: longest diameter, of nodes short axis; LSVOL: volume as in ADTR; LSPCHGB: first "
         "smallest PCHG of LSDIAM where ANL01FL is Y up to the first PD of the lesion; LSRSP, "
-        "LSBRSP: 1 CR, 2 PR, 3 SD, 5 PD, 6 NE; LSCTRL: 1 Y, 0 N",
+        "LSBRSP: 1 CR, 2 PR, 3 SD, 5 PD, 6 NE; LSCTRL and the like: 1 Y, 0 N; LTTP: ADT - "
+        "STARTDT0 + 1",
     ),
     "AVALC": described(
         "AVALC",
         "LSRSP: the target rules of RECIST 1.1 applied to the lesion alone (nodes: CR below "
-        "10 mm), whatever the overall response; merged lesions are NE. LSBRSP: best of CR, PR, SD "
-        "(sd_min_days after the start), PD, NE where ANL01FL is Y up to the first PD of the "
-        "lesion. LSCTRL: Y by the setting nrcr_rule - best: LSBRSP is CR, PR or SD; sustained: "
-        "and there is no LSRSP of PD; last: the last LSRSP other than NE is; landmark: the last "
-        "one within half an interval of the last planned assessment up to CUT6DT is",
+        "10 mm), whatever the overall response; merged lesions, and NONIRRAD lesions after "
+        "protocol radiotherapy, are NE. LSBRSP: best of CR, PR, SD (sd_min_days after the start), "
+        "PD, NE where ANL01FL is Y up to the first PD of the lesion. LSCTRL: Y by the setting "
+        "nrcr_rule - best (LSCTRLB): LSBRSP is CR, PR or SD; sustained (LSCTRLS): and there is no "
+        "LSRSP of PD; last (LSCTRLL): the last LSRSP other than NE is; landmark (LSCTRLM): the "
+        "last one within half an interval of the last planned assessment up to CUT6DT is; SD "
+        "always from sd_min_days",
     ),
+    "VOLNOTE": described("VOLNOTE", "LSVOL: the warning, if AVAL is the volume of a sphere"),
+    "CNSR": described(
+        "CNSR",
+        "LTTP: 0 PD of the lesion (first LSRSP of PD from STARTDT0, not after NACTDT, whatever "
+        "CUT6DT); 7 death competes (DTHDT, not after NACTDT); 2 new therapy, 1 end of follow-up "
+        "(last LSRSP other than NE); 4 nothing after the start (STARTDT0)",
+    ),
+    "EVNTDESC": described("EVNTDESC", "LTTP: CNSR in words"),
     "BASE": described("BASE", "AVAL of the record with ABLFL of Y"),
     "CHG": described("CHG", "AVAL - BASE, of post-baseline records of LSDIAM and LSVOL"),
     "PCHG": described("PCHG", "100 * CHG / BASE, not rounded"),
@@ -97,12 +102,27 @@ COLUMNS: Mapping[str, Column] = {
     "ANL01FL": described(
         "ANL01FL",
         "Y if LESGRP is known and, at an assessment, ADT is post-baseline, from STARTDT0 to CUT6DT "
-        "and not after NACTDT",
+        "(plus cut_window_days) and not after NACTDT; an assessment without date stands at its "
+        "place in the order of visits",
     ),
-    "EVALFL": described("EVALFL", "Y if LSBRSP of the lesion is not NE, else N"),
-    "SRCDOM": described("SRCDOM", "TR, or ADLES for what is derived from LSDIAM or LSRSP"),
-    "SRCVAR": described("SRCVAR", "TRSTRESN; AVAL; AVALC"),
-    "SRCSEQ": described("SRCSEQ", "ASEQ of the record in ADLES that supplies the value"),
+    "EVALFL": described(
+        "EVALFL",
+        "Y if the lesion has a baseline and its LSBRSP is not NE, else N (what has no baseline "
+        "could only fail)",
+    ),
+    "SRCDOM": described(
+        "SRCDOM",
+        "LSDIAM, LSVOL: TR; LSRSP: ADLES (LSDIAM), or TR where there is none; once for a lesion: "
+        "ADLES (LSRSP; LSPCHGB: LSDIAM), LTTP also ADSL",
+    ),
+    "SRCVAR": described(
+        "SRCVAR", "TRSTRESN, or TRSTAT of what was not done; AVAL, AVALC, ADT; DTHDT, STARTDT0"
+    ),
+    "SRCSEQ": described(
+        "SRCSEQ",
+        "ASEQ or TRSEQ where one record supplies the value (not for parts of a split lesion and "
+        "volumes of two diameters)",
+    ),
     "ASEQ": verbs.ASEQ,
 }
 
@@ -117,6 +137,7 @@ _LABELS = {
     "BED10": "Biologically Effective Dose (Gy), a/b 10",
     "TRLNKGRP": "Link Group",
     "EVALFL": "Lesion Evaluable Flag",
+    "VOLNOTE": "Note on Volume",
 }
 
 
@@ -132,141 +153,33 @@ def derive(
         RECIST 1.1 (Eisenhauer 2009), section 4.3.1, applied to single lesions.
     """
     single = evaluation.evaluate_lesions(found, study)
+    visits = single.visits
+    chosen = {
+        "LSDIAM": visits["sum"].notna(), "LSRSP": visits["post"], "LSVOL": visits["volume"].notna(),
+    }  # fmt: skip
     parts = [
-        _at_visits(found, single, study, _LSDIAM, single.visits["sum"].notna().to_numpy()),
-        _at_visits(found, single, study, _LSRSP, single.visits["post"].to_numpy(dtype=bool)),
-        _at_visits(found, single, study, _LSVOL, single.visits["volume"].notna().to_numpy()),
-        *(_of_lesions(found, single, study, code) for code in (_LSBRSP, _LSCTRL, _LSPCHGB)),
+        *(
+            lesion_records.at_visits(found, single, study, code, rows.to_numpy(dtype=bool))
+            for code, rows in chosen.items()
+        ),
+        *(
+            lesion_records.of_lesions(found, single, study, code)
+            for code in ("LSBRSP", "LSCTRL", *CONTROL, "LSPCHGB")
+        ),
+        lesion_records.time_to_progression(found, single, study),
     ]
     records = pd.concat(parts, ignore_index=True)
     frame = verbs.complete_records(records, data["ADSL"], ("lesion", "code", "ADT", "visit"))
-    _add_lesion_variables(frame, found, single, radiotherapy.courses(data, found.found))
-    return verbs.derived_of_subjects(frame, _trace(frame, found))
-
-
-def _at_visits(
-    found: Evaluation, single: LesionResponses, study: Study, code: int, chosen: Bools
-) -> pd.DataFrame:
-    """The records of a parameter at each assessment."""
-    rows = np.flatnonzero(chosen)
-    table = single.visits.iloc[rows].reset_index(drop=True)
-    out = _frame(found, single, study, code, rows)
-    post, baseline = table["post"].to_numpy(dtype=bool), table["baseline"].to_numpy(dtype=bool)
-    if code == _LSRSP:
-        out["AVALC"] = response.names(table["response"].to_numpy())
-        out["AVAL"] = table["response"].astype("float64")
-    elif code == _LSVOL:
-        base = _base_volume(single)[rows]
-        out["AVAL"], out["BASE"] = table["volume"], base
-        out["CHG"] = (table["volume"] - base).where(post)
-        out["PCHG"] = (100 * out["CHG"] / base).where(base > 0)
-        out["ABLFL"] = verbs.flags(baseline)
-    else:
-        out["AVAL"], out["BASE"] = table["sum"] / MICRONS, table["base"] / MICRONS
-        out["NADIR"] = (table["nadir"] / MICRONS).where(post)
-        compared = post & table["complete"].to_numpy(dtype=bool)
-        out["CHG"] = ((table["sum"] - table["base"]) / MICRONS).where(compared)
-        out["PCHG"] = table["pchg"]
-        out["ABLFL"] = verbs.flags(baseline)
-        evaluated = table["pchg"].notna().to_numpy()
-        out["CRIT1"] = verbs.texts([None, _criterion(study)], evaluated)
-        met = np.where(evaluated, 1 + table["shrunk"].to_numpy(dtype=np.int64), 0)
-        out["CRIT1FL"] = verbs.texts([None, "N", "Y"], met)
-    known = found.found["LESGRP"].notna().to_numpy()[table["lesion"]]
-    out["ANL01FL"] = verbs.flags(table["within"].to_numpy(dtype=bool) & known)
-    out["SRCDOM"], out["SRCVAR"] = "TR", "TRSTRESN"
-    return out
-
-
-def _criterion(study: Study) -> str:
-    return f"PCHG <= -{study.response.pr_pct:g}"
-
-
-def _base_volume(single: LesionResponses) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """For each row the volume on the baseline row of the lesion."""
-    table = single.visits
-    segment = table["segment"].to_numpy()
-    count = int(segment.max()) + 1 if len(segment) else 0
-    row = verbs.first_row(table["baseline"].to_numpy(dtype=bool), segment, count)
-    return np.asarray(verbs.take(table["volume"].to_numpy(), row, np.nan)[segment])
-
-
-def _of_lesions(
-    found: Evaluation, single: LesionResponses, study: Study, code: int
-) -> pd.DataFrame:
-    """The records of a parameter that a lesion has once."""
-    whole = single.lesions
-    rule = study.endpoints.nrcr_rule
-    if code == _LSPCHGB:
-        whole = whole[whole["change_row"] >= 0].reset_index(drop=True)
-    source = {
-        _LSBRSP: "best_row",
-        _LSCTRL: f"{rule}_row" if rule in ("last", "landmark") else "best_row",
-        _LSPCHGB: "change_row",
-    }[code]
-    rows = whole[source].to_numpy(dtype=np.int64)
-    out = _frame(found, single, study, code, rows)
-    out["lesion"] = whole["lesion"]
-    out["subject"] = _subjects(found)[whole["lesion"].to_numpy()]
-    out["SRCDOM"], out["SRCVAR"] = "ADLES", "AVALC"
-    if code == _LSBRSP:
-        best = whole["best"].to_numpy(dtype=np.int64)
-        out["AVALC"], out["AVAL"] = response.names(best), best.astype(np.float64)
-    elif code == _LSCTRL:
-        controlled = evaluation.is_controlled(whole, rule)
-        out["AVALC"] = verbs.texts(["N", "Y"], controlled)
-        out["AVAL"] = controlled.astype(np.float64)
-    else:
-        out["AVAL"], out["SRCVAR"] = whole["change"], "AVAL"
-        out["CRIT1"] = _criterion(study)
-        out["CRIT1FL"] = verbs.texts(["N", "Y"], whole["shrunk"].to_numpy(dtype=bool))
-    known = found.found["LESGRP"].notna().to_numpy()[whole["lesion"].to_numpy()]
-    out["ANL01FL"] = verbs.flags(known)
-    return out
-
-
-def _subjects(found: Evaluation) -> Ints:
-    """For each lesion its subject's row in ADSL."""
-    return np.asarray(found.timing.subjects.get_indexer(pd.Index(found.found["USUBJID"])))
-
-
-def _frame(
-    found: Evaluation, single: LesionResponses, study: Study, code: int, rows: Ints
-) -> pd.DataFrame:
-    """Time and identity of records at rows of the lesion visits (-1: no assessment)."""
-    table, visits = single.visits, found.assessed.visits
-    visit = verbs.take(table["visit"].to_numpy(), rows, -1)
-    day = verbs.take(table["day"].to_numpy(), rows, np.nan)
-    subject = verbs.take(table["subject"].to_numpy(dtype=np.int64), rows, -1)
-    there = pd.DataFrame(
-        {
-            "subject": subject,
-            "lesion": verbs.take(table["lesion"].to_numpy(), rows, -1),
-            "code": code,
-            "visit": visit,
-            "row": rows,
-            "ADT": verbs.day_dates(day),
-            "AVISITN": verbs.analysis_weeks(
-                day,
-                verbs.take(found.timing.start, subject, np.nan),
-                verbs.take(table["post"].to_numpy(dtype=bool), rows, missing=False),
-                verbs.take(table["baseline"].to_numpy(dtype=bool), rows, missing=False),
-                study.endpoints.visit_interval_days,
-            ),
-            "VISITNUM": verbs.take(visits["VISITNUM"].to_numpy(), visit, np.nan),
-            "VISIT": visits["VISIT"].reindex(visit).reset_index(drop=True),
-            "TRLNKGRP": visits["TRLNKGRP"].reindex(visit).reset_index(drop=True),
-        }
-    )
-    for name in ("AVAL", "BASE", "CHG", "PCHG", "NADIR"):
-        there[name] = np.nan
-    for name in ("AVALC", "ABLFL", "CRIT1", "CRIT1FL"):
-        there[name] = pd.Series(np.nan, index=there.index, dtype="str")
-    return there
+    courses = radiotherapy.courses(data, found.found)
+    courses = courses[courses["protocol"].astype(bool)]
+    _add_lesion_variables(frame, found, single, courses)
+    sources = _add_sources(frame, found)
+    exposures = radiotherapy.exposures(data)
+    return verbs.derived_of_subjects(frame, _trace(frame, found, sources, courses, exposures))
 
 
 def _add_lesion_variables(
-    frame: pd.DataFrame, found: Evaluation, single: LesionResponses, treated: pd.DataFrame
+    frame: pd.DataFrame, found: Evaluation, single: LesionResponses, courses: pd.DataFrame
 ) -> None:
     lesion = frame["lesion"].to_numpy(dtype=np.int64)
     code = frame["code"].to_numpy(dtype=np.int64)
@@ -274,74 +187,190 @@ def _add_lesion_variables(
         frame[name] = found.found[source].take(lesion).reset_index(drop=True)
     frame["TULOC"] = found.found["TULOC"].take(lesion).reset_index(drop=True)
     frame["NODALFL"] = verbs.texts(["N", "Y"], found.found["NODAL"].to_numpy(bool)[lesion])
-    treated = treated[treated["protocol"].astype(bool)].assign(
+    courses = courses.assign(
         BED10=radiotherapy.biologically_effective_dose(
-            treated["RTDOSE"], treated["RTFRAC"], treated["RTFRDOSE"]
+            courses["RTDOSE"], courses["RTFRAC"], courses["RTFRDOSE"]
         )
     )
-    grouped = treated.groupby("lesion")
+    grouped = courses.groupby("lesion")
     frame["RTSTDT"] = grouped["RTSTDT"].min().reindex(lesion).reset_index(drop=True)
     frame["RTSTDT"] = frame["RTSTDT"].astype("datetime64[s]")
     for name in ("RTDOSE", "RTFRAC", "BED10"):
         total = grouped[name].sum(min_count=1).reindex(lesion).reset_index(drop=True)
         frame[name] = total.astype("float64")
-    frame["PARAMCD"] = verbs.texts(_CODES, code)
-    frame["PARAM"] = verbs.texts([PARAMETERS[c] for c in _CODES], code)
-    best = np.full(len(found.found), response.NE)
-    best[single.lesions["lesion"]] = single.lesions["best"]
-    frame["EVALFL"] = verbs.texts(["Y", "N"], best[lesion] == response.NE)
+    frame["PARAMCD"] = verbs.texts(CODES, code)
+    frame["PARAM"] = verbs.texts(list(PARAMETERS.values()), code)
+    evaluable = np.zeros(len(found.found), dtype=bool)
+    evaluable[single.lesions["lesion"]] = single.lesions["evaluable"]
+    frame["EVALFL"] = verbs.texts(["N", "Y"], evaluable[lesion])
+    frame["VOLNOTE"] = verbs.texts([None, BY_SPHERE], frame["kind"].eq(sums.SPHERE).to_numpy())
     frame["AVISIT"] = verbs.analysis_visits(frame["AVISITN"].to_numpy())
-    frame["SRCSEQ"] = _source_sequences(frame)
 
 
-def _source_sequences(frame: pd.DataFrame) -> pd.Series:
-    """ASEQ of the LSRSP (or, for LSPCHGB, LSDIAM) record of the same lesion and assessment."""
-    code = frame["code"].to_numpy()
+# -- where the values come from ---------------------------------------------------------------
+
+_OF_RESPONSE = ("LSBRSP", "LSCTRL", *CONTROL, "LTTP")
+_OF_DIAMETER = ("LSRSP", "LSPCHGB")
+
+
+class _Sources(NamedTuple):
+    """For each record the position of the one that supplies its value, in ADLES and in TR.
+
+    -1: none, or several.
+    """
+
+    own: Ints
+    measured: Ints
+
+
+def _add_sources(frame: pd.DataFrame, found: Evaluation) -> _Sources:
+    """SRCDOM, SRCVAR and SRCSEQ."""
+    code = frame["code"].to_numpy(dtype=np.int64)
+    own = np.full(len(frame), -1, dtype=np.int64)
+    for source, users in (("LSRSP", _OF_RESPONSE), ("LSDIAM", _OF_DIAMETER)):
+        using = np.isin(code, [NUMBER[user] for user in users])
+        own[using] = _at_same_assessment(frame, source)[using]
+    measured = _measurements(frame, found, own)
+    timed, response = code == NUMBER["LTTP"], code == NUMBER["LSRSP"]
+    sized = np.isin(code, (NUMBER["LSDIAM"], NUMBER["LSVOL"]))
+    died = frame["CNSR"].eq(lesion_records.DEATH).to_numpy(dtype=bool)
+    kind = np.select([own >= 0, sized | (measured >= 0), timed], [1, 2, 3], 0)
+    frame["SRCDOM"] = verbs.texts([None, "ADLES", "TR", "ADSL"], kind)
+    values = np.isin(code, [NUMBER[user] for user in _OF_DIAMETER])
+    variable = np.select(
+        [(kind == 1) & timed, (kind == 1) & values, kind == 1, response & (kind == 2), kind == 2,
+         (kind == 3) & died, kind == 3],
+        [1, 2, 3, 4, 5, 6, 7],
+        0,
+    )  # fmt: skip
+    names = [None, "ADT", "AVAL", "AVALC", "TRSTAT", "TRSTRESN", "DTHDT", "STARTDT0"]
+    frame["SRCVAR"] = verbs.texts(names, variable)
+    frame["SRCSEQ"] = np.where(
+        kind == 1,
+        verbs.take(frame["ASEQ"].to_numpy(), own, np.nan),
+        verbs.take(found.assessed.records["TRSEQ"].to_numpy(), measured, np.nan),
+    )
+    return _Sources(own, measured)
+
+
+def _at_same_assessment(frame: pd.DataFrame, code: str) -> Ints:
+    """For each record the position of the one of `code` of its lesion and assessment, else -1."""
     row = frame["row"].to_numpy(dtype=np.int64)
-    out = np.full(len(frame), np.nan)
-    size = int(row.max()) + 1 if len(row) else 0
-    for source, users in ((_LSRSP, (_LSBRSP, _LSCTRL)), (_LSDIAM, (_LSPCHGB,))):
-        sequence = np.full(size, np.nan)
-        mine = code == source
-        sequence[row[mine]] = frame["ASEQ"].to_numpy()[mine]
-        using = np.isin(code, users)
-        out[using] = verbs.take(sequence, row[using], np.nan)
-    return pd.Series(out)
-
-
-def _diameters(frame: pd.DataFrame) -> Ints:
-    """For each record the position of the LSDIAM of the same lesion and assessment, else -1."""
-    row = frame["row"].to_numpy(dtype=np.int64)
-    mine = np.flatnonzero((frame["code"] == _LSDIAM).to_numpy(dtype=bool))
+    mine = np.flatnonzero(frame["code"].eq(NUMBER[code]).to_numpy(dtype=bool))
     at = np.full(int(row.max()) + 1 if len(row) else 0, -1, dtype=np.int64)
     at[row[mine]] = mine
-    return np.asarray(verbs.take(at, row, -1))
+    return np.asarray(verbs.take(at, row, -1), dtype=np.int64)
 
 
-def _trace(frame: pd.DataFrame, found: Evaluation) -> list[pd.DataFrame]:
-    """Diameters come from TR (as do volumes), responses and summaries from records of ADLES."""
+def _measurements(frame: pd.DataFrame, found: Evaluation, own: Ints) -> Ints:
+    """For each record the TR record that it shows, if it is one: of a diameter or a volume.
+
+    A response without a diameter shows the record that says why there is none.
+    """
+    records = found.assessed.records
+    test = records["test"].to_numpy()
+    nodal = found.found["NODAL"].to_numpy(dtype=bool)[records["lesion"]]
+    axis = np.where(nodal, TESTS["LPERP"], TESTS["LDIAM"])
+    diameter = np.select([test == axis, test == TESTS["DIAMETER"]], [0, 1], -1)
+    volume = np.where(test == TESTS["VOLUME"], 0, -1)
+    code, kind = frame["code"].to_numpy(), frame["kind"].to_numpy()
+    of_volume = code == NUMBER["LSVOL"]
+    out = np.full(len(frame), -1, dtype=np.int64)
+    for users, rank in (
+        ((code == NUMBER["LSDIAM"]) | (of_volume & (kind == sums.SPHERE)), diameter),
+        (of_volume & (kind == sums.COLLECTED), volume),
+        ((code == NUMBER["LSRSP"]) & (own < 0), np.zeros(len(records), dtype=np.int64)),
+    ):
+        out[users] = _only_record(frame[users], found, rank)
+    return out
+
+
+def _keys(table: pd.DataFrame, found: Evaluation) -> Ints:
+    """A number for each assessment and lesion."""
+    size = max(len(found.found), 1)
+    return np.asarray(table["visit"].to_numpy() * size + table["lesion"].to_numpy(), dtype=np.int64)
+
+
+def _only_record(wanted: pd.DataFrame, found: Evaluation, rank: Ints) -> Ints:
+    """For each assessment and lesion the position of the TR record of the lowest rank.
+
+    -1 if there is none or several; records of rank -1 are passed over.
+    """
+    records = found.assessed.records
+    usable = np.flatnonzero((rank >= 0) & records["TRSEQ"].notna().to_numpy())
+    key, rank = _keys(records, found)[usable], rank[usable]
+    order = np.lexsort([rank, key])
+    usable, key, rank = usable[order], key[order], rank[order]
+    first = np.flatnonzero(verbs.segment_starts(key))
+    second = np.minimum(first + 1, max(len(key) - 1, 0))
+    several = (second > first) & (key[second] == key[first]) & (rank[second] == rank[first])
+    at = pd.Index(key[first]).get_indexer(pd.Index(_keys(wanted, found)))
+    return np.asarray(verbs.take(np.where(several, -1, usable[first]), at.astype(np.int64), -1))
+
+
+def _trace(
+    frame: pd.DataFrame,
+    found: Evaluation,
+    sources: _Sources,
+    courses: pd.DataFrame,
+    exposures: pd.DataFrame,
+) -> list[pd.DataFrame]:
+    """Sizes come from TR, responses and summaries from records of ADLES.
+
+    What a lesion has once also comes from its TU record, which has the lesion variables, and from
+    the courses that irradiated it. (Records at assessments lead there by TRLNKID.)
+    """
     records = found.assessed.records
     code = frame["code"].to_numpy()
-    size = max(len(found.found), 1)
-    # A response without a diameter comes from the record that says that there is none.
-    alone = (code == _LSRSP) & (_diameters(frame) < 0)
-    measured = np.flatnonzero(np.isin(code, (_LSDIAM, _LSVOL)) | alone)
-    key = frame["visit"].to_numpy() * size + frame["lesion"].to_numpy()
-    used = pd.DataFrame(
-        {"key": records["visit"] * size + records["lesion"], "at": np.arange(len(records))}
-    )[records["TRSEQ"].notna().to_numpy()]
-    pairs = pd.DataFrame({"key": key[measured], "row": measured}).merge(used, on="key")
+    every = np.arange(len(frame))
+    sized = np.isin(code, (NUMBER["LSDIAM"], NUMBER["LSVOL"]))
+    # A response without a diameter comes from the records that say that there is none.
+    alone = (code == NUMBER["LSRSP"]) & (sources.own < 0)
+    measured = np.flatnonzero(sized | alone)
+    used = pd.DataFrame({"key": _keys(records, found), "at": np.arange(len(records))})
+    pairs = pd.DataFrame({"key": _keys(frame, found)[measured], "row": measured}).merge(
+        used[records["TRSEQ"].notna().to_numpy()], on="key"
+    )
     keys = verbs.record_keys(records, "TRSEQ")
-    from_tr = verbs.parents_of(pairs["row"].to_numpy(), "TR", keys, pairs["at"].to_numpy())
-    own = frame["USUBJID"].astype("str") + "|"
-    derived = np.flatnonzero(frame["SRCSEQ"].notna().to_numpy())
-    sequence = frame["SRCSEQ"].fillna(0).astype("int64").astype("str")
-    from_self = verbs.parents_of(derived, "ADLES", own + sequence, derived)
-    at = _diameters(frame)
-    responses = np.flatnonzero(code == _LSRSP)
-    at = at[responses]
-    every = verbs.record_keys(frame, "ASEQ")
-    return [from_tr, from_self, verbs.parents_of(responses, "ADLES", every, at)]
+    by_adsl = np.flatnonzero(frame["SRCDOM"].eq("ADSL").to_numpy(dtype=bool))
+    return [
+        verbs.parents_of(pairs["row"].to_numpy(), "TR", keys, pairs["at"].to_numpy()),
+        verbs.parents_of(every, "ADLES", verbs.record_keys(frame, "ASEQ"), sources.own),
+        verbs.parents_of(by_adsl, "ADSL", frame["USUBJID"], by_adsl),
+        *_from_lesions(frame, found, courses, exposures),
+    ]
+
+
+def _from_lesions(
+    frame: pd.DataFrame, found: Evaluation, courses: pd.DataFrame, exposures: pd.DataFrame
+) -> list[pd.DataFrame]:
+    """Lines to TU, and to PR (and EX, where the dose is there) of the courses of a lesion."""
+    at_visits = [NUMBER[name] for name in ("LSDIAM", "LSRSP", "LSVOL")]
+    once = np.flatnonzero(~np.isin(frame["code"].to_numpy(), at_visits))
+    lesion = frame["lesion"].to_numpy(dtype=np.int64)[once]
+    known = found.found["TUSEQ"].notna().to_numpy()[lesion]
+    keys = verbs.record_keys(found.found, "TUSEQ")
+    owner = found.found["USUBJID"].take(courses["lesion"].to_numpy(np.int64)).to_numpy()
+    mine = pd.DataFrame({"row": once, "lesion": lesion}).merge(
+        courses.assign(USUBJID=owner), on="lesion"
+    )
+    numbered = mine["PRSEQ"].notna().to_numpy()
+    given = mine.merge(
+        exposures.rename(columns={"link": "exposure"}).dropna(subset=["EXSEQ"]),
+        on=["USUBJID", "exposure"],
+    )
+    return [
+        verbs.parents_of(once[known], "TU", keys, lesion[known]),
+        verbs.parents_of(
+            mine["row"].to_numpy()[numbered],
+            "PR",
+            verbs.record_keys(mine, "PRSEQ"),
+            np.flatnonzero(numbered),
+        ),
+        verbs.parents_of(
+            given["row"].to_numpy(), "EX", verbs.record_keys(given, "EXSEQ"), np.arange(len(given))
+        ),
+    ]
 
 
 ADLES = Derivation(

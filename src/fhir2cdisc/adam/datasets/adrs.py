@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from fhir2cdisc.adam import collected, evaluation, response_records, verbs
-from fhir2cdisc.adam.evaluation import ALL, IRRAD, NONIRRAD, VOLUME, Evaluation
-from fhir2cdisc.adam.response_records import CODES, NUMBER, PARAMETERS, Source
-from fhir2cdisc.adam.verbs import Ints
+from fhir2cdisc.adam import collected, evaluation, response, response_records, verbs
+from fhir2cdisc.adam.evaluation import Evaluation
+from fhir2cdisc.adam.response_records import AT_VISITS, CODES, NUMBER, PARAMETERS, Source
+from fhir2cdisc.adam.verbs import Bools, Floats, Ints
 from fhir2cdisc.core.column import Column
 from fhir2cdisc.core.derivation import Derivation, Derived
 from fhir2cdisc.core.issue import Issues
@@ -22,9 +22,11 @@ COLUMNS: Mapping[str, Column] = {
     "PARAM": described("PARAM", "Text of PARAMCD"),
     "PARAMCD": described(
         "PARAMCD",
-        "Ending NI: of non-irradiated, IR: of irradiated target lesions, V: target response by "
-        "volume; ending INV, IRC: as collected in RS from the investigator or another reader, or "
-        "derived from that. Without lesion measurements the parameters without ending are derived "
+        "Ending NI: of non-irradiated, IR: of irradiated, LD: of low-dose target lesions, alone; "
+        "NL: of non-irradiated ones with non-target and new lesions. V: target response by volume, "
+        "decrease by vol_pr_pct, V2: by vol_pr_pct_recist. Ending INV, IRC: as collected in RS "
+        "from the investigator or another reader, or derived from that, for subjects that this "
+        "reader assessed. Without lesion measurements the parameters without ending are derived "
         "from the responses of the investigator",
     ),
     "PARCAT1": described("PARCAT1", "Tumor Response or Reference Event"),
@@ -33,14 +35,16 @@ COLUMNS: Mapping[str, Column] = {
         "PARCAT3",
         "Response criteria (setting criteria); PROTOCOL DEFINED RESPONSE CRITERIA by volume",
     ),
-    "PARCAT4": described("PARCAT4", "Lesion group: ALL, NONIRRAD or IRRAD"),
+    "PARCAT4": described("PARCAT4", "Lesion group: ALL, NONIRRAD, IRRAD or LOWDOSE"),
     "ADT": described(
         "ADT",
         "PD: earliest scan that shows it - the first one of a new lesion or of unequivocal "
         "non-target progression, or the last one of a sum that has increased; if an equivocal new "
         "lesion turns out unequivocal, PD, BOR and the like have its first scan. Other responses: "
         "last scan of the assessment. Once for a subject: date of the assessment that supplies "
-        "the value, of a confirmed response the first one. DEATH, NACT: ADSL.DTHDT, ADSL.NACTDT",
+        "the value, of a confirmed response the first one. ABSANY: of the best LSPCHGB in ADLES; "
+        "NRCPT: of the first LSCTRL of N, or the last of all that are Y. DEATH, NACT: ADSL.DTHDT, "
+        "ADSL.NACTDT",
     ),
     "ADY": verbs.ADY,
     **verbs.VISIT_COLUMNS,
@@ -60,21 +64,32 @@ COLUMNS: Mapping[str, Column] = {
         "if the criterion CRIT2 is met, or a target is there again after an overall CR; PR if "
         "CRIT1FL is Y; else SD. With targets missing: PD if the others alone meet CRIT2 and are "
         "more than normal nodes, else NE. NTRG: PD by the reader, CR if all are absent, NE if one "
-        "is not evaluated, else NON-CR/NON-PD. OVR: RECIST 1.1 tables 1 and 2. OVRNI, OVRIR: "
+        "is not evaluated (setting nontarget_partial), else NON-CR/NON-PD. OVR: RECIST 1.1 tables "
+        "1 and 2; SD in an ongoing response is PR where pr_carry_forward says so, which no best "
+        "response takes over. NEWL: what the scans of the assessment show. OVRNI, OVRIR, OVRLD: "
         "target rules on the sum of the group alone. BOR: best of the candidates (ANL01FL and "
         "ANL02FL of Y), SD and NON-CR/NON-PD from sd_min_days after STARTDT0; CBOR: CR and PR "
-        "only if confirmed confirm_days later (RECIST 1.1 table 3); MISSING without candidates. "
-        "RSP, CRSP: Y if there is a (confirmed) CR or PR. CB, CCB: Y if BOR, CBOR is CR, PR, SD or "
-        "NON-CR/NON-PD. ARR, ACR: from BORNI. ABSANY: Y if CRIT1FL of LSPCHGB in ADLES is Y for "
-        "any, NRCPT: if LSCTRL is Y for all non-irradiated targets",
+        "only if confirmed confirm_days later (RECIST 1.1 table 3; a collected CR that is followed "
+        "by less: setting cr_then_lesser); MISSING without candidates. RSP, CRSP: Y if there is a "
+        "(confirmed) CR or PR. CB, CCB: Y if BOR, CBOR is CR, PR, SD or NON-CR/NON-PD. ARR, ACR: "
+        "from BORNI; ARRNL, ACRNL: the same from OVRNINL. ABSANY: Y if CRIT1FL of LSPCHGB in ADLES "
+        "is Y for any, NRCPT: if LSCTRL is Y for all non-irradiated targets",
     ),
     "ANL01FL": described(
         "ANL01FL",
         "Y for the worst record of a date (PD, NON-CR/NON-PD, SD, PR, CR, then NE) from STARTDT0, "
-        "not after NACTDT; once for a subject: always",
+        "not after NACTDT; an assessment without date, which is NE where nothing was done, stands "
+        "at its place in the order of visits; once for a subject: always",
     ),
     "ANL02FL": described("ANL02FL", "Y up to and including the first PD of the parameter"),
-    "SRCDOM": described("SRCDOM", "ADTR, ADRS, ADSL or RS, where one record supplies the value"),
+    "ANL03FL": described(
+        "ANL03FL",
+        "For summaries by AVISIT: Y for the first worst of the dated records of an AVISIT that "
+        "have ANL01FL of Y",
+    ),
+    "SRCDOM": described(
+        "SRCDOM", "ADTR, ADRS, ADLES, ADSL or RS, where one record supplies the value"
+    ),
     "SRCVAR": described("SRCVAR", "Variable of SRCDOM"),
     "SRCSEQ": described("SRCSEQ", "ASEQ or RSSEQ of the record in SRCDOM"),
     "ASEQ": verbs.ASEQ,
@@ -82,11 +97,19 @@ COLUMNS: Mapping[str, Column] = {
 
 # What is made of each source of responses: kind -> PARAMCD.
 _OF_ALL = {name: name for name in ("PD", "RSP", "CRSP", "CB", "CCB", "BOR", "CBOR", "BCP", "CBCP")}
-_OF_NONIRRAD = {
-    "PD": "PDNI", "BOR": "BORNI", "CBOR": "CBORNI", "BCP": "ARR", "CONTROL": "ACR",
+_OF_GROUP = {
+    evaluation.ALL: _OF_ALL,
+    evaluation.NONIRRAD: {
+        "PD": "PDNI", "BOR": "BORNI", "CBOR": "CBORNI", "BCP": "ARR", "CONTROL": "ACR",
+    },
+    evaluation.NONIRRAD_OVERALL: {"BCP": "ARRNL", "CONTROL": "ACRNL"},
+    evaluation.IRRAD: {"PD": "PDIR", "BOR": "BORIR", "CBOR": "CBORIR"},
+    evaluation.LOWDOSE: {"PD": "PDLD", "BOR": "BORLD", "CBOR": "CBORLD"},
+    evaluation.VOLUME: {"CRSP": "CRSPV", "CBOR": "CBORV"},
+    evaluation.RECIST_VOLUME: {"CRSP": "CRSPV2", "CBOR": "CBORV2"},
+    evaluation.NONIRRAD_VOLUME: {"CBOR": "CBORVNI"},
+    evaluation.IRRAD_VOLUME: {"CBOR": "CBORVIR"},
 }  # fmt: skip
-_OF_IRRAD = {"PD": "PDIR", "BOR": "BORIR", "CBOR": "CBORIR"}
-_OF_VOLUME = {"CRSP": "CRSPV", "CBOR": "CBORV"}
 _OF_READER = ("PD", "RSP", "CRSP", "CCB", "BOR", "CBOR")
 
 
@@ -106,7 +129,7 @@ def derive(
     first = len(found.assessed.visits)
     measured = first > 0 or reader.empty
     ending = {"INV": "INV" if measured else "", "IRC": "IRC"}
-    sources = _sources(found, reader, ending, measured=measured)
+    sources = _sources(found, reader, ending, study, issues, measured=measured)
     parts = response_records.at_visits(found) if measured else []
     for who, end in ending.items():
         parts += response_records.as_collected(reader, who, end, found.timing, first)
@@ -119,42 +142,60 @@ def derive(
     _add_parameter(frame, study, measured=measured)
     _add_assessment(frame, found, reader, study)
     sums = _sum_records(frame, found, data.get("ADTR"))
-    _add_source(frame, reader, first, data.get("ADTR"), sums)
+    _add_source(frame, data, reader, first, sums)
     return verbs.derived_of_subjects(frame, _trace(frame, data, found, reader, sums))
 
 
 def _sources(
-    found: Evaluation, reader: pd.DataFrame, ending: Mapping[str, str], *, measured: bool
+    found: Evaluation,
+    reader: pd.DataFrame,
+    ending: Mapping[str, str],
+    study: Study,
+    issues: Issues,
+    *,
+    measured: bool,
 ) -> list[Source]:
-    """Where best responses come from; the first source is that of the trial."""
+    """Where best responses come from; the first source is that of the trial.
+
+    Everyone has those of the trial; those of a group subjects with targets of it, and those of a
+    reader beside derived ones the subjects whom that reader assessed.
+    """
     everyone = np.arange(len(found.timing.subjects), dtype=np.int64)
     out = []
     if measured:
-        out = [Source(found.responses[ALL], "OVR", _OF_ALL, everyone)]
-        for key, code, once in (
-            (NONIRRAD, "OVRNI", _OF_NONIRRAD),
-            (IRRAD, "OVRIR", _OF_IRRAD),
-        ):
-            lesions = found.found[
-                (found.found["ROLE"] == "TARGET") & (found.found["LESGRP"] == key[0])
-            ]
-            owners = np.flatnonzero(found.timing.subjects.isin(lesions["USUBJID"]))
-            out.append(Source(found.responses[key], code, once, owners))
-        out.append(Source(found.responses[VOLUME], "OVRV", _OF_VOLUME, everyone))
+        targets = found.found[found.found["ROLE"] == "TARGET"]
+        for key, once in _OF_GROUP.items():
+            mine = everyone
+            if key[0] != "ALL":
+                owners = targets.loc[targets["LESGRP"] == key[0], "USUBJID"]
+                mine = np.flatnonzero(found.timing.subjects.isin(owners))
+            out.append(Source(found.responses[key], AT_VISITS[key], once, mine))
     first = len(found.assessed.visits)
     for who, end in ending.items():
-        table = response_records.reader_responses(reader, who, found.timing, first)
-        if len(table) or not end:
-            once = _OF_ALL if not end else {kind: kind + end for kind in _OF_READER}
-            out.append(Source(table, "OVR" + end, once, everyone))
+        table = response_records.reader_responses(
+            reader, who, found.timing, first, study.response
+        )
+        response_records.report_doubtful(table, found.timing, issues)
+        if not end:
+            out.append(Source(table, "OVR", _OF_ALL, everyone))
+        elif len(table):
+            assessed = np.unique(table["subject"].to_numpy(dtype=np.int64))
+            once = {kind: kind + end for kind in _OF_READER}
+            out.append(Source(table, "OVR" + end, once, assessed))
     return out
 
 
 # -- texts and sources ------------------------------------------------------------------------
 
 # PARAMCD of ADRS -> PARAMCD of ADTR whose sum it comes from.
-_FROM_SUM = {"TRG": "SDIAM", "OVRNI": "SDIAMNI", "OVRIR": "SDIAMIR", "OVRV": "SVOL"}
-_FROM_COMPONENTS = {"OVR": ("TRG", "NTRG", "NEWL"), "OVRV": ("NTRG", "NEWL")}
+_FROM_SUM = {
+    "TRG": "SDIAM", "OVRNI": "SDIAMNI", "OVRNINL": "SDIAMNI", "OVRIR": "SDIAMIR",
+    "OVRLD": "SDIAMLD", "OVRV": "SVOL", "OVRV2": "SVOL", "OVRVNI": "SVOLNI", "OVRVIR": "SVOLIR",
+}  # fmt: skip
+_WITH_OTHERS = ("OVRV", "OVRV2", "OVRNINL")
+_FROM_COMPONENTS = {
+    "OVR": ("TRG", "NTRG", "NEWL"), **dict.fromkeys(_WITH_OTHERS, ("NTRG", "NEWL")),
+}  # fmt: skip
 _FROM_TR = {"NTRG": "NON-TARGET", "NEWL": "NEW"}
 _FROM_LESIONS = {"ABSANY": "LSPCHGB", "NRCPT": "LSCTRL"}
 
@@ -199,6 +240,18 @@ def _add_assessment(
     weeks = verbs.analysis_weeks(day, start, post, np.zeros_like(post), interval)
     frame["AVISITN"] = np.where(post, weeks, np.nan)
     frame["AVISIT"] = verbs.analysis_visits(frame["AVISITN"].to_numpy())
+    frame["ANL03FL"] = verbs.flags(_is_worst_of_visit(frame))
+
+
+def _is_worst_of_visit(frame: pd.DataFrame) -> Bools:
+    """True for one record of each subject, parameter and analysis visit."""
+    rows = np.flatnonzero(frame["within"] & frame["AVISITN"].notna())
+    part = frame.iloc[rows]
+    series = part["subject"].to_numpy(np.int64) * len(CODES) + part["code"].to_numpy(np.int64)
+    severity = part["severity"].to_numpy(dtype=np.int64)
+    out = np.zeros(len(frame), dtype=bool)
+    out[rows] = response.is_worst(severity, part["AVISITN"].to_numpy(np.float64), series)
+    return out
 
 
 def _rows_at(frame: pd.DataFrame, code: Ints, visit: Ints) -> Ints:
@@ -224,16 +277,20 @@ def _sum_records(frame: pd.DataFrame, found: Evaluation, adtr: pd.DataFrame | No
     wanted = of_visits + name[: len(visits)]
     code = frame["code"].to_numpy()
     visit = frame["visit"].to_numpy(dtype=np.int64)
-    for response, sum_of in _FROM_SUM.items():
+    for paramcd, sum_of in _FROM_SUM.items():
         mine = np.flatnonzero((adtr["PARAMCD"] == sum_of).to_numpy(dtype=bool))
         at = verbs.take(mine, known[mine].get_indexer(pd.Index(wanted)).astype(np.int64), -1)
-        rows = np.flatnonzero((code == NUMBER[response]) & (visit < len(visits)))
+        rows = np.flatnonzero((code == NUMBER[paramcd]) & (visit < len(visits)))
         out[rows] = at[visit[rows]]
     return out
 
 
 def _add_source(
-    frame: pd.DataFrame, reader: pd.DataFrame, first: int, adtr: pd.DataFrame | None, sums: Ints
+    frame: pd.DataFrame,
+    data: Mapping[str, pd.DataFrame],
+    reader: pd.DataFrame,
+    first: int,
+    sums: Ints,
 ) -> None:
     """SRCDOM, SRCVAR and SRCSEQ where one record supplies the value."""
     code = frame["code"].to_numpy(dtype=np.int64)
@@ -241,24 +298,34 @@ def _add_source(
     source = frame["source"].to_numpy(dtype=np.int64)
     row = _rows_at(frame, source, visit)
     said = ~frame["once"].to_numpy(dtype=bool) & (visit >= first)
-    # A response by volume also needs the non-target response: it has no single source.
-    summed = (sums >= 0) & (code != NUMBER["OVRV"])
+    # What also needs the non-target response has no single source.
+    summed = (sums >= 0) & ~np.isin(code, [NUMBER[name] for name in _WITH_OTHERS])
     dated = np.isin(code, (NUMBER["DEATH"], NUMBER["NACT"]))
-    kind = np.select([row >= 0, said, summed, dated], [1, 2, 3, 4], 0)
-    frame["SRCDOM"] = verbs.texts([None, "ADRS", "RS", "ADTR", "ADSL"], kind)
-    variable = np.where((kind == 4) & (code == NUMBER["NACT"]), 5, kind)
-    frame["SRCVAR"] = verbs.texts([None, "AVALC", "RSSTRESC", "AVAL", "DTHDT", "NACTDT"], variable)
+    lesion = frame["lesion"].to_numpy(dtype=np.int64)
+    kind = np.select([row >= 0, said, summed, lesion >= 0, dated], [1, 2, 3, 4, 5], 0)
+    frame["SRCDOM"] = verbs.texts([None, "ADRS", "RS", "ADTR", "ADLES", "ADSL"], kind)
+    variable = np.select(
+        [code == NUMBER["NRCPT"], code == NUMBER["NACT"]],
+        [np.where(kind == 4, 1, 0), np.where(kind == 5, 6, 0)],
+        kind,
+    )
+    variables = [None, "AVALC", "RSSTRESC", "AVAL", "AVAL", "DTHDT", "NACTDT"]
+    frame["SRCVAR"] = verbs.texts(variables, variable)
     of_reader = np.where(said, visit - first, -1)
-    of_sums = np.array([]) if adtr is None else verbs.number(adtr, "ASEQ").to_numpy()
     frame["SRCSEQ"] = np.select(
-        [kind == 1, kind == 2, kind == 3],
+        [kind == 1, kind == 2, kind == 3, kind == 4],
         [
             verbs.take(frame["ASEQ"].to_numpy(), row, np.nan),
             verbs.take(reader["RSSEQ"].to_numpy(), of_reader, np.nan),
-            verbs.take(of_sums, sums, np.nan),
+            verbs.take(_sequences(data.get("ADTR")), sums, np.nan),
+            verbs.take(_sequences(data.get("ADLES")), lesion, np.nan),
         ],
         np.nan,
     )
+
+
+def _sequences(dataset: pd.DataFrame | None) -> Floats:
+    return np.array([]) if dataset is None else verbs.number(dataset, "ASEQ").to_numpy()
 
 
 def _trace(
@@ -300,10 +367,10 @@ def _from_sdtm(frame: pd.DataFrame, found: Evaluation, reader: pd.DataFrame) -> 
     keys = verbs.record_keys(records, "TRSEQ")
     role = found.found["ROLE"].to_numpy()[records["lesion"].to_numpy()]
     known = records["TRSEQ"].notna().to_numpy()
-    for response, wanted in _FROM_TR.items():
+    for paramcd, wanted in _FROM_TR.items():
         at = np.flatnonzero((role == wanted) & known)
         visit = records["visit"].to_numpy(dtype=np.int64)[at]
-        row = _rows_at(frame, np.full(len(at), NUMBER[response]), visit)
+        row = _rows_at(frame, np.full(len(at), NUMBER[paramcd]), visit)
         out.append(verbs.parents_of(row, "TR", keys, at))
     first = len(found.assessed.visits)
     visit = frame["visit"].to_numpy(dtype=np.int64)
@@ -317,8 +384,8 @@ def _from_sdtm(frame: pd.DataFrame, found: Evaluation, reader: pd.DataFrame) -> 
 def _from_lesions(frame: pd.DataFrame, adles: pd.DataFrame) -> list[pd.DataFrame]:
     out = []
     keys = verbs.record_keys(adles, "ASEQ")
-    for response, summary in _FROM_LESIONS.items():
-        rows = np.flatnonzero(frame["code"].to_numpy() == NUMBER[response])
+    for paramcd, summary in _FROM_LESIONS.items():
+        rows = np.flatnonzero(frame["code"].to_numpy() == NUMBER[paramcd])
         mine = adles["PARAMCD"].eq(summary) & adles["LESGRP"].eq("NONIRRAD")
         at = np.flatnonzero(mine.to_numpy(dtype=bool))
         owner = pd.Index(frame["USUBJID"].take(rows)).get_indexer(

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from fhir2cdisc.adam import lesion, subject, sums, verbs
+from fhir2cdisc.adam import collected, lesion, subject, sums, verbs
 from fhir2cdisc.adam.imputation import add_months
 from fhir2cdisc.adam.subject import flag
+from fhir2cdisc.adam.verbs import Bools
 from fhir2cdisc.core.column import Column
 from fhir2cdisc.core.derivation import Derivation, Derived
 from fhir2cdisc.core.issue import Issues
@@ -38,7 +39,9 @@ COLUMNS: Mapping[str, Column] = {
     "EVLFL": described(
         "EVLFL",
         "Y if FASFL is Y, the subject has a target lesion, the baseline is adequate, and there is "
-        "a post-baseline assessment or the subject died; else N",
+        "a post-baseline assessment or the subject died; where the study has responses in RS but "
+        "no lesion measurements: if FASFL is Y and there is an overall response in RS after TRTSDT "
+        "(untreated: STARTDT0) or the subject died; else N",
     ),
     "NIEVLFL": described("NIEVLFL", "Y if EVLFL is Y and NTRGNI is above 0; else N"),
     "MDISFL": described("MDISFL", "Y if a target lesion has a baseline measurement; else N"),
@@ -82,8 +85,9 @@ COLUMNS: Mapping[str, Column] = {
     ),
     "RTDOSTOT": described("RTDOSTOT", "Sum of radiotherapy doses in Gy in EX, else in PR"),
     "NTRGB": described("NTRGB", "Number of target lesions in TU"),
-    "NTRGNI": described("NTRGNI", "Number of target lesions with SUPPTU.TUIRRAD of N"),
-    "NTRGIR": described("NTRGIR", "Number of target lesions with SUPPTU.TUIRRAD of Y"),
+    "NTRGNI": described("NTRGNI", "Number of target lesions with LESGRP of NONIRRAD (see ADLES)"),
+    "NTRGIR": described("NTRGIR", "Number of target lesions with LESGRP of IRRAD"),
+    "NTRGLD": described("NTRGLD", "Number of target lesions with LESGRP of LOWDOSE"),
     "NACTDT": described(
         "NACTDT",
         "First of CM.CMSTDTC of CMCAT ON-STUDY ANTICANCER and PR.PRSTDTC of radiotherapy off "
@@ -138,6 +142,7 @@ _LABELS = {
     "NTRGB": "Number of Target Lesions at Baseline",
     "NTRGNI": "Number of Non-Irradiated Target Lesions",
     "NTRGIR": "Number of Irradiated Target Lesions",
+    "NTRGLD": "Number of Low-Dose Target Lesions",
     "NACTDT": "Date of New Anticancer Therapy",
     "NACTDTF": "Date of New Anticancer Imputation Flag",
     "EOTDT": "End of Treatment Date",
@@ -164,10 +169,11 @@ def derive(data: Mapping[str, pd.DataFrame], study: Study, issues: Issues) -> De
     values |= later.columns | death.columns | ends.columns
     frame = pd.DataFrame(values)
     frame = frame.assign(**_treatments(frame, study), **_causes(frame, data))
-    frame = frame.assign(**_lesion_counts(frame, data, study))
+    counts, of_lesions = _lesion_counts(frame, data, study)
+    frame = frame.assign(**counts)
     frame = frame.assign(**_populations(frame))
     own = pd.DataFrame({"row": range(len(dm)), "parent": "DM", "parent_key": subjects})
-    trace = [own, *entry.trace, *given.trace, *later.trace, *death.trace, *ends.trace]
+    trace = [own, of_lesions, *entry.trace, *given.trace, *later.trace, *death.trace, *ends.trace]
     trace = [t.assign(parent_key=_of_dm(t)) for t in trace]
     return verbs.derived(frame, trace)
 
@@ -237,10 +243,12 @@ def _causes(frame: pd.DataFrame, data: Mapping[str, pd.DataFrame]) -> dict[str, 
 
 def _lesion_counts(
     frame: pd.DataFrame, data: Mapping[str, pd.DataFrame], study: Study
-) -> dict[str, pd.Series]:
-    """Target lesions by group; measurable, adequate and later assessments as booleans.
+) -> tuple[dict[str, pd.Series], pd.DataFrame]:
+    """Target lesions by group; measurable, adequate and later assessments as booleans; the trace.
 
-    What is wrong with lesions and measurements is reported where ADTR is derived, not here too.
+    A study that has responses but no measurements has no targets to ask for: then what the reader
+    said after baseline is the assessment. What is wrong with lesions and measurements is reported
+    where ADTR is derived, not here too.
     """
     found = lesion.lesions(data, study, Issues())
     limit = lesion.baseline_limit(frame)
@@ -262,23 +270,43 @@ def _lesion_counts(
         kept = lesions & (owner >= 0)
         return pd.Series(np.bincount(owner[kept], minlength=len(subjects)).astype("float64"))
 
+    unmeasured = assessed.visits.empty
+    reader = collected.read_responses(data, study, subjects, Issues())
+    only_read = unmeasured and not reader.empty
     seen = subjects.isin(assessed.visits["USUBJID"][post])
+    if only_read:
+        seen = _has_response(reader, limit)
+    known = np.flatnonzero(target & (owner >= 0) & found["TUSEQ"].notna().to_numpy())
+    trace = verbs.parents(owner[known], "TU", found, "TUSEQ", known)
     complete = pd.Series(subjects.isin(based))
     only_others = (count(target) == 0) & (count(found["ROLE"].eq("NON-TARGET").to_numpy()) > 0)
-    return {
+    columns = {
         "NTRGB": count(target),
         "NTRGNI": count(target & group.eq("NONIRRAD").to_numpy()),
         "NTRGIR": count(target & group.eq("IRRAD").to_numpy()),
+        "NTRGLD": count(target & group.eq("LOWDOSE").to_numpy()),
+        "TARGET": (count(target) > 0) | only_read,
         "MEASURED": count(target & has_base) > 0,
-        "ADEQUATE": complete | only_others | assessed.visits.empty,
+        "ADEQUATE": complete | only_others | unmeasured,
         "LATER": pd.Series(seen) | frame["DTHFL"].eq("Y"),
     }
+    return columns, trace
+
+
+def _has_response(reader: pd.DataFrame, limit: pd.Series) -> Bools:
+    """True for subjects with an overall response of the study's reader after baseline."""
+    said = reader[(reader["reader"] == "INV") & (reader["test"] == "OVR")]
+    subject = said["subject"].to_numpy(dtype=np.int64)
+    last = verbs.days_of(limit)[subject]
+    out = np.zeros(len(limit), dtype=bool)
+    out[subject[(said["day"].to_numpy() > last) | (last == verbs.NO_DAY)]] = True
+    return out
 
 
 def _populations(frame: pd.DataFrame) -> dict[str, pd.Series]:
     enrolled = frame["ENRLFL"].eq("Y")
     full = enrolled & frame["SAFFL"].eq("Y")
-    evaluable = full & (frame["NTRGB"] > 0) & frame["ADEQUATE"] & frame["LATER"]
+    evaluable = full & frame["TARGET"] & frame["ADEQUATE"] & frame["LATER"]
     return {
         "ITTFL": flag(enrolled.to_numpy()),
         "FASFL": flag(full.to_numpy()),

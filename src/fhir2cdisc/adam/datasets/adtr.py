@@ -22,35 +22,40 @@ _OF_GROUP = {
     "ALL": "Target Lesions",
     "NONIRRAD": "Non-Irradiated Target Lesions",
     "IRRAD": "Irradiated Target Lesions",
+    "LOWDOSE": "Low-Dose Target Lesions",
 }
 _OF_MEASURE = {
     "value": ("SDIAM", "Sum of Diameters of {} (mm)"),
     "volume": ("SVOL", "Sum of Volumes of {} (mm3)"),
+    "change": ("VPCHG", "Mean Percent Change of Volumes of {} (%)"),
 }
 # In the order of PARAMCD, which is the order of the records.
 PARAMETERS = {
     code + sums.GROUPS[group]: (param.format(_OF_GROUP[group]), group, measure)
     for measure, (code, param) in _OF_MEASURE.items()
-    for group in ("ALL", "IRRAD", "NONIRRAD")
+    for group in ("ALL", "IRRAD", "LOWDOSE", "NONIRRAD")
 }
 _CODES = tuple(PARAMETERS)
+BY_SPHERE = "VOLUME FROM ONE DIAMETER: NOT INDEPENDENT OF THE DIAMETER"
 
 COLUMNS: Mapping[str, Column] = {
     **verbs.subject_columns(),
     "PARAM": described("PARAM", "Text of PARAMCD"),
     "PARAMCD": described(
         "PARAMCD",
-        "SDIAM sum of diameters, SVOL sum of volumes; ending NI: of lesions with SUPPTU.TUIRRAD "
-        "of N, ending IR: of Y, no ending: of all target lesions. Of a node the diameter is the "
-        "short axis (LPERP, or DIAMETER), else the longest one (LDIAM, or DIAMETER). A volume is "
-        "the one collected if the lesion has one at baseline, else that of an ellipsoid of both "
+        "SDIAM sum of diameters, SVOL sum of volumes, VPCHG mean over the lesions of the percent "
+        "change of their volumes since the baseline of SVOL (the sum is that of the large ones); "
+        "ending NI: of lesions with SUPPTU.TUIRRAD of N, ending IR: of Y, ending LD: with "
+        "SUPPTU.TUIRRLVL of LOW-DOSE, no ending: of all target lesions. Of a node the diameter is "
+        "the short axis (LPERP, or DIAMETER), else the longest one (LDIAM, or DIAMETER). A volume "
+        "is the one collected if the lesion has one at baseline, else that of an ellipsoid of both "
         "diameters with the shorter as third axis, else of a sphere (then it says nothing that "
         "the diameter does not)",
     ),
     "PARCAT1": described("PARCAT1", "Target Lesion(s)"),
     "PARCAT2": described("PARCAT2", "TR.TREVAL of the records used (setting evaluator)"),
     "PARCAT3": described("PARCAT3", "Response criteria (setting criteria)"),
-    "PARCAT4": described("PARCAT4", "Lesion group: ALL, NONIRRAD or IRRAD"),
+    "PARCAT4": described("PARCAT4", "Lesion group: ALL, NONIRRAD, IRRAD or LOWDOSE"),
     "ADT": described(
         "ADT", "Last scan date (TR.TRDTC) of the lesions in the sum, else of the assessment"
     ),
@@ -67,7 +72,10 @@ COLUMNS: Mapping[str, Column] = {
         "AVAL",
         "Sum over the lesions assessed (LSASS), also where some expected are missing; too small "
         "to measure is 5 mm, disappeared 0; the parts of a split lesion are added, merged lesions "
-        "are one",
+        "are one. VPCHG: only where all lesions were assessed",
+    ),
+    "VOLNOTE": described(
+        "VOLNOTE", "SVOL, VPCHG: the warning, if a volume in AVAL is that of a sphere"
     ),
     "BASE": described("BASE", "AVAL of the record with ABLFL of Y"),
     "CHG": described("CHG", "AVAL - BASE, of post-baseline records with ANL01FL of Y"),
@@ -87,7 +95,8 @@ COLUMNS: Mapping[str, Column] = {
     "LSASS": described("LSASS", "TULNKID of those with a value at the assessment"),
     "ANL01FL": described("ANL01FL", "Y if all lesions expected were assessed (LSEXP = LSASS)"),
     "ANL02FL": described(
-        "ANL02FL", "Y on the first record with the smallest PCHG of those with ANL03FL of Y"
+        "ANL02FL",
+        "Y on the first record with the smallest PCHG (VPCHG: AVAL) of those with ANL03FL of Y",
     ),
     "ANL03FL": described(
         "ANL03FL",
@@ -98,6 +107,10 @@ COLUMNS: Mapping[str, Column] = {
     "CRIT1FL": described("CRIT1FL", "Y or N for records with PCHG, compared before rounding"),
     "CRIT2": described("CRIT2", "Text of the criterion, where CRIT2FL has a value"),
     "CRIT2FL": described("CRIT2FL", "Y or N for records with CHGNAD, compared before rounding"),
+    "CRIT3": described("CRIT3", "Text of the criterion, where CRIT3FL has a value"),
+    "CRIT3FL": described(
+        "CRIT3FL", "SVOL: Y or N for records with PCHG, compared before rounding"
+    ),
     "SRCDOM": described("SRCDOM", "TR"),
     "SRCVAR": described("SRCVAR", "TRSTRESN"),
     "ASEQ": verbs.ASEQ,
@@ -114,7 +127,12 @@ def derive(
     """
     _check(found, data["ADSL"], study, issues)
     lists = _Lists()
-    parts = [_records(found, number, study, lists) for number in range(len(_CODES))]
+    parts: list[pd.DataFrame] = []
+    for number, (_, group, measure) in enumerate(PARAMETERS.values()):
+        if measure == "change":
+            parts.append(_mean_changes(found, group, parts[number - len(sums.GROUPS)], number))
+        else:
+            parts.append(_records(found, number, study, lists))
     records = pd.concat(parts, ignore_index=True)
     frame = verbs.complete_records(records, data["ADSL"], ("code", "ADT", "visit"))
     _add_texts(frame, found, study, lists)
@@ -137,6 +155,8 @@ def _records(found: Evaluation, number: int, study: Study, lists: _Lists) -> pd.
     subject = found.timing.subjects.get_indexer(pd.Index(visits["USUBJID"]))[visit]
     day = np.where(scan == verbs.NO_DAY, np.nan, scan)
     expected, assessed = _lesion_lists(found, (group, measure), visit, lists)
+    recist = response.thresholds(study.response, "recist_volume")
+    by_sphere = _spheres(found, group)[visit] if measure == "volume" else np.zeros_like(post)
     pchg = np.where(compared, 100 * (size - base) / base, np.nan)
     counted = baseline | _candidates(found, group, measure, visit)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -155,6 +175,7 @@ def _records(found: Evaluation, number: int, study: Study, lists: _Lists) -> pd.
                 study.endpoints.visit_interval_days,
             ),
             "AVAL": size / unit,
+            "VOLNOTE": by_sphere,
             "BASE": base / unit,
             "CHG": np.where(compared, (size - base) / unit, np.nan),
             "PCHG": pchg,
@@ -169,8 +190,51 @@ def _records(found: Evaluation, number: int, study: Study, lists: _Lists) -> pd.
             "ANL03FL": counted,
             "CRIT1FL": _met(rule.has_decreased(size, base), compared & ~np.isnan(base)),
             "CRIT2FL": _met(rule.has_increased(size, lowest), compared & ~np.isnan(lowest)),
+            "CRIT3FL": _met(
+                recist.has_decreased(size, base),
+                compared & ~np.isnan(base) & (measure == "volume"),
+            ),
         }
     )
+
+
+def _spheres(found: Evaluation, group: str) -> Bools:
+    """For each visit whether a volume of the group is that of a sphere."""
+    grid = found.grid
+    mine = sums.in_group(found.found, group)[grid["lesion"].to_numpy()]
+    mine &= (grid["kind"].eq(sums.SPHERE) & grid["volume"].notna()).to_numpy(dtype=bool)
+    out = np.zeros(len(found.assessed.visits), dtype=bool)
+    out[grid["visit"].to_numpy()[mine]] = True
+    return out
+
+
+def _mean_changes(
+    found: Evaluation, group: str, volumes: pd.DataFrame, number: int
+) -> pd.DataFrame:
+    """The records of VPCHG: those of the sum of volumes, with the mean change of its lesions.
+
+    What has merged with another lesion has no change of its own, and then there is no mean.
+    """
+    records = volumes.assign(code=number, ABLFL=False)
+    total, grid = found.sums[group, "volume"], found.grid
+    grid = grid[sums.in_group(found.found, group)[grid["lesion"].to_numpy()]]
+    visit, lesion = grid["visit"].to_numpy(), grid["lesion"].to_numpy()
+    volume = grid["volume"].where(~grid["merged"]).to_numpy(dtype=np.float64)
+    visits = len(found.assessed.visits)
+    baseline = np.isin(np.arange(visits), total["visit"][total["baseline"]])[visit]
+    base = np.full(len(found.found), np.nan)
+    base[lesion[baseline]] = volume[baseline]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        change = 100 * (volume - base[lesion]) / base[lesion]
+    summed = np.bincount(visit, weights=change, minlength=visits)
+    mean = (summed / np.maximum(np.bincount(visit, minlength=visits), 1))[records["visit"]]
+    known = (records["PCHG"].notna() & np.isfinite(mean)).to_numpy(dtype=bool)
+    counted = known & records["ANL03FL"].to_numpy(dtype=bool)
+    records["AVAL"] = mean
+    records["ANL02FL"] = _best(mean, counted, total["subject"].to_numpy(np.int64))
+    for name in ("BASE", "CHG", "PCHG", "NADIR", "CHGNAD", "PCHGNAD"):
+        records[name] = np.nan
+    return records.assign(CRIT1FL=0, CRIT2FL=0, CRIT3FL=0)[known].reset_index(drop=True)
 
 
 def _add_texts(frame: pd.DataFrame, found: Evaluation, study: Study, lists: _Lists) -> None:
@@ -194,8 +258,12 @@ def _add_texts(frame: pd.DataFrame, found: Evaluation, study: Study, lists: _Lis
         frame[name] = verbs.flags(frame[name])
     for name in ("LSEXP", "LSASS"):
         frame[name] = verbs.texts(lists.words, frame[name].to_numpy(np.int64))
+    frame["VOLNOTE"] = verbs.texts([None, BY_SPHERE], frame["VOLNOTE"].to_numpy(np.int64))
     volume = np.array([measure == "volume" for _, _, measure in PARAMETERS.values()])[code]
-    for name, texts in (("CRIT1", _decreases(study)), ("CRIT2", _increases(study))):
+    recist = f"PCHG <= -{study.response.vol_pr_pct_recist:g}"
+    for name, texts in (
+        ("CRIT1", _decreases(study)), ("CRIT2", _increases(study)), ("CRIT3", (None, recist)),
+    ):  # fmt: skip
         met = frame[f"{name}FL"].to_numpy(np.int64)
         frame[f"{name}FL"] = verbs.texts([None, "N", "Y"], met)
         frame[name] = verbs.texts([None, *texts], np.where(met > 0, 1 + volume, 0))
@@ -288,7 +356,7 @@ def _lesion_lists(
 
 
 def _trace(frame: pd.DataFrame, found: Evaluation) -> list[pd.DataFrame]:
-    """Sums of diameters come from TR; sums of volumes from the record of the same assessment.
+    """Sums of diameters come from TR; those of volumes, and their change, from the one before.
 
     (A collected volume is one of the TR records of that assessment.)
     """
@@ -308,9 +376,9 @@ def _trace(frame: pd.DataFrame, found: Evaluation) -> list[pd.DataFrame]:
             at = np.flatnonzero(used & known)
             out.append(verbs.parents_of(row[records["visit"].to_numpy()[at]], "TR", keys, at))
         else:
-            diameters = np.flatnonzero(code == number - len(sums.GROUPS))
+            before = np.flatnonzero(code == number - len(sums.GROUPS))
             row = np.full(visits, -1, dtype=np.int64)
-            row[visit[diameters]] = diameters
+            row[visit[before]] = before
             out.append(verbs.parents_of(mine, "ADTR", own, row[visit[mine]]))
     return out
 
@@ -358,5 +426,5 @@ ADTR = Derivation(
     prepare=evaluation.evaluate,
     derive=derive,
     columns=COLUMNS,
-    labels=verbs.labels(COLUMNS, {"TRLNKGRP": "Link Group"}),
+    labels=verbs.labels(COLUMNS, {"TRLNKGRP": "Link Group", "VOLNOTE": "Note on Volume"}),
 )
