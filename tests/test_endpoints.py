@@ -73,6 +73,15 @@ USUBJID | PARAMCD | PARCAT2      | AVALC
 06      | CBOR    | DERIVED      | SD
 03      | CBORINV | INVESTIGATOR | CR
 04      | CBOR    | DERIVED      | CR
+01      | CBORNI  | DERIVED      | SD
+02      | CBORNI  | DERIVED      | PR
+03      | CBORNI  | DERIVED      | NE
+01      | ACR     | DERIVED      | Y
+02      | ACR     | DERIVED      | Y
+03      | ACR     | DERIVED      | N
+01      | ACRNL   | DERIVED      | N
+02      | ACRNL   | DERIVED      | Y
+03      | ACRNL   | DERIVED      | N
 01      | OVR     | DERIVED      | PR
 02      | OVR     | DERIVED      | PR
 """
@@ -86,6 +95,12 @@ USUBJID | PARAMCD | LESGRP   | LESTYP | AVALC | EVALFL
 02      | LSCTRL  | NONIRRAD | TARGET | N     | Y
 03      | LSCTRL  | NONIRRAD | TARGET | N     | N
 01      | LSBRSP  | NONIRRAD | TARGET | PR    | Y
+02      | LSBRSP  | NONIRRAD | TARGET | SD    | Y
+03      | LSBRSP  | NONIRRAD | TARGET | NE    | N
+01      | LSCTRLL | NONIRRAD | TARGET | N     | Y
+02      | LSCTRLL | NONIRRAD | TARGET | Y     | Y
+02      | LSCTRLL | NONIRRAD | TARGET | N     | Y
+03      | LSCTRLL | NONIRRAD | TARGET | N     | N
 """
     )
     adtte = table(
@@ -137,6 +152,14 @@ USUBJID | TRTEMFL | AE3FL | TRAE3FL | ANL01FL | ATOXGR | AEREL   | AERELRT | AST
         ("NRCR", 2, 4, 50, "all non-irradiated targets"),
         ("NRCR-NAIVE", 2, 4, 50, "the same share"),
         ("NRCR-EVALUABLE", 2, 3, 200 / 3, "without the lesion that cannot be evaluated"),
+        ("ORR-NONIRRAD", 1, 3, 100 / 3, "of the three with non-irradiated targets"),
+        ("ACR", 2, 3, 200 / 3, "01 and 02"),
+        ("ACR-NEW-LESION", 1, 3, 100 / 3, "01 had a new lesion"),
+        ("NRCR-LAST", 1, 4, 25, "by the last response"),
+        ("NRCR-LAST-EVALUABLE", 1, 3, 100 / 3, "by the last response, without that of 03"),
+        ("IRCR", 0, 1, 0, "the irradiated lesion of 01"),
+        ("NILORR", 1, 3, 100 / 3, "PR of the lesion of 01"),
+        ("N-LESION-LOW-DOSE", 0, 7, 0, "none"),
         ("PFS-EVENTS", 2, 4, 2, "04 was not treated"),
         ("PFS-MEDIAN", 2, 4, 150 / 30.4375, "days 100 and 150 of those at risk"),
         ("PFS-CENSORED-6", 1, 4, 1, "the reason of 03"),
@@ -242,6 +265,57 @@ def test_nobody_at_all_is_not_estimable() -> None:
     results = compute_endpoints(nobody, Study(), Issues())
     for id_ in ("ORR", "NRCR", "PFS-MEDIAN", "OS-6M", "AE3", "FOLLOW-UP"):
         assert (results[id_].denominator, results[id_].estimate) == (0, "NE")
+
+
+@pytest.mark.parametrize(
+    ("response", "id_", "numerator", "denominator", "label"),
+    [
+        ({"irr_policy": "NONIRRAD"}, "ORR", 1, 3, "RECIST 1.1 of non-irradiated targets"),
+        ({"irr_policy": "NONIRRAD"}, "ORR-RECIST", 1, 4, "RECIST 1.1"),
+        ({"measure": "volume"}, "ORR", 2, 4, "30 % volume"),
+        ({"measure": "volume", "irr_policy": "IRRAD"}, "ORR", 1, 1, "of irradiated targets"),
+        ({"acr_new_lesion_fails": True}, "ACR", 1, 3, "Abscopal control rate"),
+        ({"acr_new_lesion_fails": True}, "ACR-TARGETS", 2, 3, "do not count"),
+    ],
+)
+def test_a_setting_chooses_the_primary_definition_and_the_others_stand_beside_it(
+    response: dict[str, object], id_: str, numerator: int, denominator: int, label: str
+) -> None:
+    frames = adam()
+    volume = pd.DataFrame(
+        {
+            "USUBJID": ["01", "02", "03", "06", "06"],
+            "PARAMCD": ["CBORV"] * 4 + ["CBORVIR"],
+            "AVALC": ["PR", "PR", "NE", "SD", "PR"],
+        }
+    )
+    frames["ADRS"] = pd.concat([frames["ADRS"], volume], ignore_index=True)
+    row = compute_endpoints(frames, Study(response=response), Issues())[id_]  # type: ignore[arg-type]
+    assert (row.numerator, row.denominator) == (numerator, denominator)
+    assert label in row.endpoint
+
+
+def test_a_volume_of_one_diameter_is_told_in_the_method() -> None:
+    frames = adam()
+    frames["ADTR"] = table(
+        """
+USUBJID | PARAMCD | VOLNOTE
+01      | SVOL    | VOLUME FROM ONE DIAMETER
+01      | SVOL    |
+02      | SVOL    |
+"""
+    )
+    results = compute_endpoints(frames, Study(), Issues())
+    told = "volume from one diameter, not independent of the diameter, in 1 of 2 subjects"
+    assert told in results["ORR-VOLUME"].method
+    assert told in results["ORR-VOLUME-RECIST"].method
+    assert "one diameter" not in results["ORR"].method
+
+
+def test_days_after_the_landmark_that_count_are_told_in_the_method() -> None:
+    study = Study(endpoints={"cut_window_days": 7})  # type: ignore[arg-type]
+    method = compute_endpoints(adam(), study, Issues())["NRCR"].method
+    assert "within 6 months and 7 days of the start" in method
 
 
 def test_the_analysis_set_is_a_setting() -> None:
@@ -435,6 +509,13 @@ def test_the_worked_patients_give_the_worked_lesion_control_rate(
     if rule == "last":
         assert results["NRCR-ICC"].estimate == pytest.approx(-0.035, abs=5e-4)
         assert results["NRCR-DEFF"].estimate < 1
+    for other, number in (("best", 11), ("sustained", 7), ("last", 7), ("landmark", 5)):
+        if other != rule:
+            row = results[f"NRCR-{other.upper()}"]
+            assert (row.numerator, row.denominator) == (number, 13)
+            assert results[f"NRCR-{other.upper()}-EVALUABLE"].denominator == 12
+    for id_, number in (("ARR", 3), ("ACR", 5), ("ABSANY", 4)):
+        assert (results[id_].numerator, results[id_].denominator) == (number, 7)
     if rule == "best":
         limits = {
             "NRCR": (84.6154, 41.55, 97.70), "NRCR-NORMAL": (84.6154, 51.65, 96.59),

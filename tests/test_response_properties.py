@@ -266,17 +266,48 @@ def test_the_order_of_records_does_not_matter(study: list[Subject], seed: int) -
 
 @few
 @given(studies())
-def test_irradiated_and_other_lesions_add_up_to_all(study: list[Subject]) -> None:
-    known = [
-        s._replace(lesions=tuple(x._replace(irradiated=x.irradiated or "N") for x in s.lesions))
-        for s in study
-    ]
-    adtr = derive(sdtm(known))["ADTR"].frame
-    wide = adtr.pivot_table(index=["USUBJID", "TRLNKGRP"], columns="PARAMCD", values="AVAL")
-    for code in ("SDIAM", "SVOL"):
-        parts = wide.reindex(columns=[f"{code}NI", f"{code}IR"]).fillna(0).sum(axis=1)
+def test_the_lesion_groups_and_what_is_in_none_add_up_to_all(study: list[Subject]) -> None:
+    data = sdtm(study)
+    nodes = data["TU"]["TULOC"].eq("LYMPH NODE") & data["TU"]["TUSTRESC"].eq("TARGET")
+    low = data["TU"][nodes].rename(columns={"TULNKID": "IDVARVAL"})
+    low = low.assign(IDVAR="TULNKID", QNAM="TUIRRLVL", QVAL="LOW-DOSE")[list(data["SUPPTU"])]
+    data["SUPPTU"] = pd.concat([data["SUPPTU"], low], ignore_index=True)
+    made = derive(data)
+    keys, adles = ["USUBJID", "TRLNKGRP"], made["ADLES"].frame
+    wide = made["ADTR"].frame.pivot_table(index=keys, columns="PARAMCD", values="AVAL")
+    alone = adles[adles["LESGRP"].isna()].pivot_table(
+        index=keys, columns="PARAMCD", values="AVAL", aggfunc="sum"
+    )
+    for code, single in (("SDIAM", "LSDIAM"), ("SVOL", "LSVOL")):
         if code in wide:
-            assert parts.tolist() == pytest.approx(wide[code].fillna(0).tolist())
+            groups = [f"{code}NI", f"{code}IR", f"{code}LD"]
+            parts = wide.reindex(columns=groups).fillna(0).sum(axis=1)
+            rest = alone.reindex(index=wide.index, columns=[single])[single].fillna(0)
+            assert (parts + rest).tolist() == pytest.approx(wide[code].fillna(0).tolist())
+
+
+@few
+@given(studies(), st.sampled_from(["after_confirmed", "after_first"]))
+def test_what_is_carried_forward_changes_no_best_response(
+    study: list[Subject], rule: str
+) -> None:
+    data = sdtm(study)
+    carried = Study(response={"pr_carry_forward": rule})  # type: ignore[arg-type]
+    plain, other = (derive(data, s)["ADRS"].frame for s in (Study(), carried))
+    once = plain["VISITNUM"].isna() & plain["RSLNKGRP"].isna()
+    assert_frame_equal(plain[once], other[once])
+    changed = plain["AVALC"].ne(other["AVALC"]) & plain["AVALC"].notna()
+    assert set(plain["AVALC"][changed]) <= {"SD"}
+    assert set(other["AVALC"][changed]) <= {"PR"}
+
+
+@few
+@given(studies())
+def test_a_stricter_definition_never_has_more_responders(study: list[Subject]) -> None:
+    adrs = derive(sdtm(study))["ADRS"].frame
+    for strict, mild in (("CRSPV2", "CRSPV"), ("ARRNL", "ARR"), ("ACRNL", "ACR"), ("ARR", "ACR")):
+        have = {s for s, v in values(adrs, strict).items() if v == "Y"}
+        assert have <= {s for s, v in values(adrs, mild).items() if v == "Y"}, strict
 
 
 @few
@@ -331,14 +362,21 @@ def test_confirmed_responders_are_responders(study: list[Subject]) -> None:
 
 
 @few
-@given(studies())
-def test_sustained_control_is_control(study: list[Subject]) -> None:
-    controlled = {}
-    for rule in ("best", "sustained"):
-        adles = derive(sdtm(study), Study(endpoints={"nrcr_rule": rule}))["ADLES"].frame  # type: ignore[arg-type]
-        mine = adles[(adles["PARAMCD"] == "LSCTRL") & (adles["AVALC"] == "Y")]
-        controlled[rule] = set(mine["USUBJID"] + mine["LESID"])
-    assert controlled["sustained"] <= controlled["best"]
+@given(studies(), st.sampled_from(["best", "sustained", "last", "landmark"]))
+def test_every_rule_of_control_stands_beside_the_one_in_force(
+    study: list[Subject], rule: str
+) -> None:
+    adles = derive(sdtm(study), Study(endpoints={"nrcr_rule": rule}))["ADLES"].frame  # type: ignore[arg-type]
+    controlled = {
+        code: set(mine["USUBJID"] + mine["LESID"])
+        for code, mine in adles[adles["AVALC"].eq("Y")].groupby("PARAMCD")
+    }
+    code = {"best": "B", "sustained": "S", "last": "L", "landmark": "M"}[rule]
+    assert controlled.get("LSCTRL", set()) == controlled.get(f"LSCTRL{code}", set())
+    assert controlled.get("LSCTRLS", set()) <= controlled.get("LSCTRLB", set())
+    evaluable = adles[adles["EVALFL"].eq("Y")]
+    named = set(evaluable["USUBJID"] + evaluable["LESID"])
+    assert set().union(*(v for k, v in controlled.items() if k.startswith("LSCTRL"))) <= named
 
 
 @few

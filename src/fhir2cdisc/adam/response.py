@@ -288,11 +288,13 @@ def followed_by_less(code: Ints, subject: Ints) -> Bools:
 def without_wrong_cr(
     code: Ints, day: Floats, subject: Ints, no_target: Bools, settings: Response
 ) -> Ints:
-    """The responses with a CR as PR where it is followed by less before a second CR confirms it.
+    """The responses with a CR as PR where it is followed by less, unless two CR confirm each other.
 
     (As NON-CR/NON-PD for subjects without target lesions, who cannot have PR.)
     """
-    wrong = followed_by_less(code, subject) & (_confirmed_by(code, day, subject, settings) < 0)
+    by = _confirmed_by(code, day, subject, settings)
+    confirmed = (by >= 0) | np.isin(np.arange(len(code)), by[(code == CR) & (by >= 0)])
+    wrong = followed_by_less(code, subject) & ~confirmed
     return np.where(wrong, np.where(no_target, NON_CR_NON_PD, PR), code)
 
 
