@@ -303,6 +303,36 @@ def test_populations_that_need_lesions(subject: str, values: str, why: str) -> N
     assert " ".join(got) == values, why
 
 
+def test_responses_without_measurements_make_subjects_evaluable() -> None:
+    data = {
+        "DM": """
+USUBJID | RFICDTC
+01      | 2021-01-01
+02      | 2021-01-01
+03      | 2021-01-01
+04      | 2021-01-01
+""",
+        "EX": """
+USUBJID | EXSEQ | EXTRT | EXSTDTC
+01      | 1     | DRUG  | 2021-01-10
+02      | 1     | DRUG  | 2021-01-10
+03      | 1     | DRUG  | 2021-01-10
+""",
+        "RS": """
+USUBJID | RSSEQ | RSTESTCD | RSSTRESC | RSEVAL               | RSDTC
+01      | 1     | OVRLRESP | SD       | INVESTIGATOR         | 2021-02-20
+02      | 1     | OVRLRESP | SD       | INDEPENDENT ASSESSOR | 2021-02-20
+03      | 1     | OVRLRESP | SD       | INVESTIGATOR         | 2021-01-05
+04      | 1     | OVRLRESP | SD       | INVESTIGATOR         | 2021-02-20
+""",
+    }
+    adsl, _ = adsl_of(data)
+    assert adsl["EVLFL"].tolist() == ["Y", "N", "N", "N"]
+    assert adsl["NIEVLFL"].eq("N").all()
+    del data["RS"]
+    assert adsl_of(data)[0]["EVLFL"].eq("N").all()
+
+
 def test_the_start_of_treatment_can_be_the_clock_start() -> None:
     adsl, _ = adsl_of(LESIONS, Study(endpoints={"start": "treatment", "months": 3}))  # type: ignore[arg-type]
     assert adsl["STARTSRC"].eq("TRTSDT").all()

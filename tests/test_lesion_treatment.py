@@ -69,6 +69,46 @@ def test_the_dose_may_stand_in_ex() -> None:
     assert lesion["RTDOSE"].tolist()[0] == 24.0
 
 
+def of_parameter(data: dict[str, pd.DataFrame], dataset: str, paramcd: str) -> list[str]:
+    frame = derive(data)[dataset].frame
+    return frame["AVALC"][frame["PARAMCD"] == paramcd].tolist()
+
+
+def test_a_spared_lesion_that_the_protocol_irradiates_later_counts_in_all_only() -> None:
+    data = study()
+    courses = [
+        ("01", 1, "RADIATION THERAPY", "T01", 30.0, "Gy", dtc(0)),
+        ("01", 2, "RADIATION THERAPY", "T02", 20.0, "Gy", dtc(42)),
+    ]
+    data["PR"] = text_frame(courses, PR).astype({"PRDOSE": "float64"})
+    issues = Issues()
+    assert overall(data, issues) == ["SD", "SD"]
+    assert [issue.code for issue in issues] == ["RS0017"]
+    assert of_parameter(data, "ADRS", "OVRNI") == ["SD", "NE"]
+    assert of_parameter(data, "ADRS", "OVRIR") == ["SD", "SD"]
+    assert of_parameter(data, "ADLES", "LSRSP") == ["SD", "SD", "SD", "NE"]
+
+
+def test_a_lesion_comes_from_its_identification_its_courses_and_their_doses() -> None:
+    data = study()
+    courses = [
+        ("01", 1, "RADIATION THERAPY", "T01", 24.0, "Gy", dtc(0)),
+        ("01", 2, "RADIATION THERAPY", "T01", None, None, dtc(9)),
+    ]
+    data["PR"] = text_frame(courses, PR)
+    data["PR"]["PRDOSE"] = data["PR"]["PRDOSE"].astype("float64")
+    data["EX"] = pd.DataFrame(
+        {"USUBJID": "01", "EXSEQ": [7.0], "EXLNKID": "T01", "EXCAT": "RADIATION THERAPY",
+         "EXDOSE": [6.0]}
+    )  # fmt: skip
+    adles = derive(data)["ADLES"]
+    lines = adles.trace.merge(adles.frame[["LESID", "PARAMCD"]], left_on="row", right_index=True)
+    for code in ("LSBRSP", "LSCTRL", "LSCTRLS", "LSPCHGB", "LTTP"):
+        mine = lines[(lines["PARAMCD"] == code) & (lines["parent"] != "ADLES")]
+        named = (mine["LESID"] + " " + mine["parent"] + " " + mine["parent_key"]).tolist()
+        assert named == ["T01 EX 01|7", "T01 PR 01|1", "T01 PR 01|2", "T01 TU 01|1", "T02 TU 01|2"]
+
+
 def test_a_lesion_irradiated_off_protocol_is_not_evaluable_on_later_scans() -> None:
     data = study()
     courses = [
@@ -76,7 +116,6 @@ def test_a_lesion_irradiated_off_protocol_is_not_evaluable_on_later_scans() -> N
         ("01", 2, "RADIATION THERAPY", "T02", 20.0, "Gy", dtc(42)),
     ]
     data["PR"] = text_frame(courses, PR).astype({"PRDOSE": "float64"})
-    assert overall(data) == ["SD", "SD"]
     data["SUPPPR"] = text_frame([("01", "PRSEQ", "1", "PRPROTFL", "Y")], SUPP)
     issues = Issues()
     assert overall(data, issues) == ["SD", "NE"]

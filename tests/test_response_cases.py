@@ -198,6 +198,78 @@ def test_other_settings_named_in_the_notes(
             assert once(adrs, case, paramcd)["AVALC"] == value
 
 
+# Rows: target; columns: CR, NON-CR/NON-PD, PD, NE and none of the non-target lesions.
+OVERALL = """
+CR | CR PR            PD PR CR
+PR | PR PR            PD PR PR
+SD | SD SD            PD SD SD
+PD | PD PD            PD PD PD
+NE | NE NE            PD NE NE
+NA | CR NON-CR/NON-PD PD NE NED
+"""
+
+
+@pytest.mark.parametrize("line", OVERALL.strip().splitlines())
+def test_overall_response_is_that_of_tables_1_and_2(line: str) -> None:
+    target, expected = line.split(" | ")
+    codes = [response.RESPONSES.index(n) for n in ("CR", "NON-CR/NON-PD", "PD", "NE", "NA")]
+    of_target = np.full(5, response.RESPONSES.index(target))
+    for new in (response.NO_NEW, response.NEW_EQUIVOCAL, response.NEW_UNEQUIVOCAL):
+        overall = response.overall_response(of_target, np.array(codes), np.full(5, new))
+        named = [response.RESPONSES[code] for code in overall]
+        assert named == (["PD"] * 5 if new == response.NEW_UNEQUIVOCAL else expected.split())
+
+
+# First and second response; BOR and CBOR if the first is late enough for SD, and if it is not.
+PAIRS = """
+CR CR | CR CR | CR CR
+CR PR | CR SD | CR PD
+CR SD | CR SD | CR PD
+CR PD | CR SD | CR PD
+CR NE | CR SD | CR NE
+PR CR | CR PR | CR PR
+PR PR | PR PR | PR PR
+PR SD | PR SD | PR SD
+PR PD | PR SD | PR PD
+PR NE | PR SD | PR NE
+SD CR | CR SD | CR SD
+SD PR | PR SD | PR SD
+SD SD | SD SD | SD SD
+SD PD | SD SD | PD PD
+SD NE | SD SD | NE NE
+PD CR | PD PD | PD PD
+PD PR | PD PD | PD PD
+PD SD | PD PD | PD PD
+PD PD | PD PD | PD PD
+PD NE | PD PD | PD PD
+NE CR | CR SD | CR SD
+NE PR | PR SD | PR SD
+NE SD | SD SD | SD SD
+NE PD | PD PD | PD PD
+NE NE | NE NE | NE NE
+"""
+
+
+def test_two_collected_responses_give_the_best_response_of_table_3() -> None:
+    rs, expected = [], {}
+    for n, line in enumerate(PAIRS.strip().splitlines()):
+        pair, late, early = line.split(" | ")
+        for name, days, best in ((f"{n:02}L", (42, 84), late), (f"{n:02}S", (28, 70), early)):
+            rs += [
+                (name, seq, "OVRLRESP", said_, dtc(day))
+                for seq, (said_, day) in enumerate(zip(pair.split(), days, strict=True), 1)
+            ]
+            expected[name] = best.split()
+    data = {
+        "ADSL": adsl_of(expected),
+        "RS": text_frame(rs, ["USUBJID", "RSSEQ", "RSTESTCD", "RSSTRESC", "RSDTC"]),
+    }
+    adrs = derive(data)["ADRS"].frame
+    found = {name: [once(adrs, name, code)["AVALC"] for code in ("BOR", "CBOR")]
+             for name in expected}  # fmt: skip
+    assert found == expected
+
+
 @needs_reference
 def test_every_combination_of_target_nontarget_and_new_lesion() -> None:
     rows = read("overall_response_table.csv")
