@@ -18,7 +18,8 @@ from typing import Any
 import click
 
 from fhir2cdisc.adam import DERIVATIONS
-from fhir2cdisc.adam.datasets import adles, adtr
+from fhir2cdisc.adam.datasets import adtr
+from fhir2cdisc.adam.lesion_records import PARAMETERS as LESIONS
 from fhir2cdisc.adam.parameters import PARAMETERS as TIMED
 from fhir2cdisc.adam.response_records import PARAMETERS as RESPONSES
 from fhir2cdisc.core.derivation import Derivation
@@ -224,7 +225,7 @@ def _parameters(dataset: str) -> Iterator[tuple[str, str, str]]:
         for code, (param, group, _) in adtr.PARAMETERS.items():
             yield f"`{code}`", param, group
     elif dataset == "ADLES":
-        for code, param in adles.PARAMETERS.items():
+        for code, param in LESIONS.items():
             yield f"`{code}`", param, "each target lesion"
     elif dataset == "ADRS":
         for code, parameter in RESPONSES.items():
