@@ -229,20 +229,28 @@ def overall_response(target: Ints, nontarget: Ints, new: Ints) -> Ints:
     )
 
 
-# From worst to best, NE last: which record of a date or of an analysis visit counts.
+# From worst to best, NE last: which record of a date, or of an analysis visit, counts.
 _WORST = np.array([9.0, 4.0, 3.0, 2.0, 1.0, 0.0, 6.0, 7.0, 5.0])
 
 
-def is_worst(response: Ints, at: Floats, subject: Ints) -> Bools:
-    """True for the first worst response of each subject and date (or analysis visit) `at`.
-
-    What has no date stands alone.
-    """
-    order = np.lexsort([_WORST[response], at, subject])
-    first = verbs.segment_starts(subject[order])
-    first[1:] |= at[order][1:] != at[order][:-1]
+def is_worst(response: Ints, day: Floats, subject: Ints) -> Bools:
+    """True for the first worst response of each subject and date; what has no date stands alone."""
+    order = np.lexsort([day, subject])
+    starts = verbs.segment_starts(subject[order])
+    starts[1:] |= day[order][1:] != day[order][:-1]
     out = np.zeros(len(response), dtype=bool)
-    out[order[first]] = True
+    out[order] = is_worst_of_run(response[order], starts)
+    return out
+
+
+def is_worst_of_run(response: Ints, starts: Bools) -> Bools:
+    """True for the first worst response of each run of rows; `starts` is True where one begins."""
+    rank = _WORST[response]
+    run = np.cumsum(starts) - 1
+    worst = np.minimum.reduceat(rank, np.flatnonzero(starts)) if len(rank) else rank
+    at = verbs.first_row(rank == worst[run], run, len(worst))
+    out = np.zeros(len(response), dtype=bool)
+    out[at] = True
     return out
 
 

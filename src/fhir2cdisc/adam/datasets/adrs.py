@@ -244,13 +244,15 @@ def _add_assessment(
 
 
 def _is_worst_of_visit(frame: pd.DataFrame) -> Bools:
-    """True for one record of each subject, parameter and analysis visit."""
-    rows = np.flatnonzero(frame["within"] & frame["AVISITN"].notna())
-    part = frame.iloc[rows]
-    series = part["subject"].to_numpy(np.int64) * len(CODES) + part["code"].to_numpy(np.int64)
-    severity = part["severity"].to_numpy(dtype=np.int64)
+    """True for one record of each subject, parameter and analysis visit (rows in that order)."""
+    week = frame["AVISITN"].to_numpy(dtype=np.float64)
+    rows = np.flatnonzero(frame["within"].to_numpy(dtype=bool) & ~np.isnan(week))
+    starts = np.ones(len(rows), dtype=bool)
+    starts[1:] = np.diff(week[rows]) != 0
+    for name in ("subject", "code"):
+        starts[1:] |= np.diff(frame[name].to_numpy(dtype=np.int64)[rows]) != 0
     out = np.zeros(len(frame), dtype=bool)
-    out[rows] = response.is_worst(severity, part["AVISITN"].to_numpy(np.float64), series)
+    out[rows] = response.is_worst_of_run(frame["severity"].to_numpy(np.int64)[rows], starts)
     return out
 
 
