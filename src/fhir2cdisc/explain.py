@@ -15,7 +15,8 @@ import pandas as pd
 
 from fhir2cdisc.adam import DERIVATIONS
 from fhir2cdisc.adam import standard as adam_standard
-from fhir2cdisc.adam.datasets import adles, adtr
+from fhir2cdisc.adam.datasets import adtr
+from fhir2cdisc.adam.lesion_records import PARAMETERS as LESIONS
 from fhir2cdisc.adam.parameters import definitions, parameters_of
 from fhir2cdisc.adam.response_records import PARAMETERS as RESPONSES
 from fhir2cdisc.adam.rules import RULES
@@ -243,7 +244,7 @@ def _analysis_dataset(
 def _parameters(study: Study, settings: Mapping[str, Setting]) -> Iterator[Explanation]:
     titles = {
         "ADTR": {code: param for code, (param, *_) in adtr.PARAMETERS.items()},
-        "ADLES": dict(adles.PARAMETERS),
+        "ADLES": dict(LESIONS),
         "ADRS": {code: parameter.param for code, parameter in RESPONSES.items()},
     }
     for dataset, params in titles.items():

@@ -108,6 +108,10 @@ SENTENCES: Mapping[str, Says] = {
         "A response by volume is a sum of volumes at least {value} % below baseline.",
         "registry record of the trial, taken literally",
     ),
+    "response.vol_pr_pct_recist": Says(
+        "The second response by volume is a sum of volumes at least {value} % below baseline.",
+        "30 % in diameter, cubed",
+    ),
     "response.vol_pd_pct": Says(
         "Progression by volume is a sum of volumes at least {value} % above its smallest value so "
         "far.", "20 % in diameter, cubed",
@@ -156,6 +160,43 @@ SENTENCES: Mapping[str, Says] = {
         after_target_cr="After a complete response of the target lesions one that is there again "
         "is progression.",
         off="A target lesion that is there again counts by its size alone.",
+    ),
+    "response.cr_then_lesser": _choice(
+        f"{RECIST}, Table 3, note a",
+        table3="Collected responses: PR or SD after an unconfirmed CR is progression.",
+        downgrade="Collected responses: an unconfirmed CR that is followed by PR or SD was PR.",
+    ),
+    "response.pr_carry_forward": _choice(
+        "EORTC, RECIST 1.1 questions and answers",
+        none="A response is tested against baseline at each assessment.",
+        after_confirmed="SD after a confirmed response is shown as PR until progression; best "
+        "responses do not change.",
+        after_first="SD after any response is shown as PR until progression; best responses do "
+        "not change.",
+    ),
+    "response.nontarget_partial": Says("", f"{RECIST}, Table 2", {
+        "NE": "If a non-target lesion was not evaluated and none is PD, the non-target response "
+        "is NE.",
+        "NON-CR/NON-PD": "If some non-target lesions were not evaluated and none is PD, the "
+        "non-target response is NON-CR/NON-PD.",
+    }),
+    "response.measure": _choice(
+        "registry record of the trial names volume; RECIST 1.1 measures diameters",
+        diameter="The primary response rate measures diameters.",
+        volume="The primary response rate measures volumes.",
+    ),
+    "response.irr_policy": _choice(
+        ALL="The primary response rate is that of all target lesions.",
+        NONIRRAD="The primary response rate is that of the non-irradiated target lesions.",
+        IRRAD="The primary response rate is that of the irradiated target lesions.",
+    ),
+    "response.acr_new_lesion_fails": _either(
+        "In ARR and ACR a new lesion or non-target progression is progression.",
+        "In ARR and ACR new and non-target lesions do not count.",
+    ),
+    "response.low_dose_group": _either(
+        "Lesions that received a low dose are a lesion group of their own.",
+        "Lesions that received a low dose are irradiated or not as TUIRRAD says.",
     ),
     "response.equivocal_backdate": _either(
         "A new lesion that proves unequivocal is progression from its equivocal scan on.",

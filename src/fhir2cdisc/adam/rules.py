@@ -50,6 +50,7 @@ _OF = {
     "": "all target lesions",
     "NI": "the target lesions that were not irradiated (SUPPTU.TUIRRAD is N)",
     "IR": "the target lesions that were irradiated (SUPPTU.TUIRRAD is Y)",
+    "LD": "the target lesions that received a low dose (SUPPTU.TUIRRLVL is LOW-DOSE)",
 }
 
 # -- ADTR -------------------------------------------------------------------------------------
@@ -73,7 +74,26 @@ def _volumes(ending: str) -> Rule:
     )
 
 
+def _mean_changes(ending: str) -> Rule:
+    return Rule(
+        f"Mean over {_OF[ending]} of the percent change of their volumes (LSVOL in ADLES) since "
+        f"the baseline of SVOL{ending}, at each assessment of all of them. The sum is that of the "
+        "large lesions; here all count alike.",
+        also=("response.vol_source", "response.vol_third_axis", "response.vol_tstm_mm3"),
+    )
+
+
 # -- ADLES ------------------------------------------------------------------------------------
+
+
+
+def _control(which: str) -> Rule:
+    return Rule(
+        f"Y if {which}, else N, whatever the rule in force; the responses are those that LSBRSP "
+        "looks at, SD from day {response.sd_min_days} after the start on.",
+        _REGISTRY,
+    )
+
 
 _LESIONS = {
     "LSDIAM": Rule(
@@ -90,7 +110,8 @@ _LESIONS = {
         "Response of the lesion alone at each assessment: CR if it is gone (a node below "
         "{response.node_normal_mm:g} mm); PD if it is at least {response.pd_pct:g} % and "
         "{response.pd_abs_mm:g} mm above its smallest diameter so far; PR if it is at least "
-        "{response.pr_pct:g} % below baseline; else SD. Not measured, or merged with another: NE. "
+        "{response.pr_pct:g} % below baseline; else SD. Not measured, merged with another, or "
+        "irradiated by protocol although it was to be spared: NE. "
         "New and non-target lesions have no say.",
         _recist("4.3.1, applied to single lesions"),
     ),
@@ -99,12 +120,25 @@ _LESIONS = {
         "start to month {endpoints.months}, up to its first PD and not after a new anticancer "
         "therapy; SD from day {response.sd_min_days} after the start on, before that it is NE.",
         _REGISTRY,
+        ("endpoints.cut_window_days",),
     ),
     "LSCTRL": Rule(
         "Y if the lesion is controlled, else N; a lesion that cannot be evaluated is not. The "
         "responses are those that LSBRSP looks at, within {endpoints.months} months.",
         _REGISTRY,
         ("endpoints.nrcr_rule",),
+    ),
+    "LSCTRLB": _control("its best response (LSBRSP) is CR, PR or SD"),
+    "LSCTRLS": _control("its best response (LSBRSP) is CR, PR or SD and no LSRSP is PD"),
+    "LSCTRLL": _control("its last LSRSP other than NE is CR, PR or SD"),
+    "LSCTRLM": _control(
+        "its last LSRSP other than NE within half an interval ({endpoints.visit_interval_days} "
+        "days) of the last planned assessment is CR, PR or SD"
+    ),
+    "LTTP": Rule(
+        "Days from the start (ADSL.STARTDT0) to the first LSRSP of PD, not after a new anticancer "
+        "therapy and without limit in time. Without it: death competes; else the lesion is "
+        "censored at its last LSRSP other than NE, before new therapy if there is one.",
     ),
     "LSPCHGB": Rule(
         "Smallest percent change from baseline of the diameter of the lesion (LSDIAM) from the "
@@ -132,6 +166,15 @@ def _target_group(ending: str, sums: str) -> Rule:
     )
 
 
+def _volume_group(ending: str) -> Rule:
+    return Rule(
+        f"Response at each assessment from the sum of volumes (SVOL{ending} in ADTR) of "
+        f"{_OF[ending]}, as in OVRV. New and non-target lesions have no say.",
+        ("Registry record of the trial: tumor volume reduction of 30 %, taken literally",),
+        ("response.vol_pr_pct", "response.vol_pd_pct"),
+    )
+
+
 _AT_VISITS = {
     "OVR": Rule(
         "Overall response at each assessment from target response (TRG), non-target response "
@@ -140,9 +183,16 @@ _AT_VISITS = {
         "non-target lesions are not; else the target response, without targets the non-target "
         "response.",
         _recist("Tables 1 and 2"),
+        ("response.pr_carry_forward",),
     ),
     "OVRNI": _target_group("NI", "SDIAMNI"),
     "OVRIR": _target_group("IR", "SDIAMIR"),
+    "OVRLD": _target_group("LD", "SDIAMLD"),
+    "OVRNINL": Rule(
+        "Response at each assessment as OVR, with the target response of the non-irradiated target "
+        "lesions alone (SDIAMNI in ADTR): non-target and new lesions count.",
+        _recist("Tables 1 and 2, applied to a lesion group") + _REGISTRY,
+    ),
     "OVRV": Rule(
         "Overall response at each assessment as OVR, with the target response from the sum of "
         "volumes (SVOL in ADTR): PR at least {response.vol_pr_pct:g} % below baseline, PD at least "
@@ -150,6 +200,14 @@ _AT_VISITS = {
         ("Registry record of the trial: tumor volume reduction of 30 %, taken literally",),
         ("response.vol_pd_abs_mm3",),
     ),
+    "OVRV2": Rule(
+        "As OVRV, but PR from {response.vol_pr_pct_recist:g} % below baseline on, which is what "
+        "RECIST asks of the diameter.",
+        _recist("4.3.1, cubed"),
+        ("response.vol_pd_abs_mm3",),
+    ),
+    "OVRVNI": _volume_group("NI"),
+    "OVRVIR": _volume_group("IR"),
     "TRG": Rule(
         "Response of the target lesions at each assessment from their sum of diameters (SDIAM in "
         f"ADTR), {_TARGET}.",
@@ -161,7 +219,7 @@ _AT_VISITS = {
         "unequivocal progression, CR if all are absent (nodes normal), NE if one was not "
         "evaluated, else NON-CR/NON-PD.",
         _recist("4.3.3 and 4.3.4"),
-        ("response.nt_pd_states",),
+        ("response.nt_pd_states", "response.nontarget_partial"),
     ),
     "NEWL": Rule(
         "Whether there is a new lesion at the assessment: UNEQUIVOCAL, EQUIVOCAL or N. One without "
@@ -217,6 +275,7 @@ _ONCE = {
     ),
     "PDNI": _progression("OVRNI"),
     "PDIR": _progression("OVRIR"),
+    "PDLD": _progression("OVRLD"),
     "RSP": Rule("Y with the date of the first CR or PR that BOR looks at, else N."),
     "CRSP": Rule(
         "Y with the date of the first CR or PR that is confirmed at least {response.confirm_days} "
@@ -227,6 +286,10 @@ _ONCE = {
         "Y with the date of the first CR or PR by volume (OVRV) that is confirmed at least "
         "{response.confirm_days} days later (see CBORV), else N.",
     ),
+    "CRSPV2": Rule(
+        "Y with the date of the first CR or PR by volume (OVRV2) that is confirmed at least "
+        "{response.confirm_days} days later (see CBORV2), else N.",
+    ),
     "CB": Rule("Y if BOR is CR, PR, SD or NON-CR/NON-PD, else N."),
     "CCB": Rule("Y if CBOR is CR, PR, SD or NON-CR/NON-PD, else N."),
     "BOR": _best("overall responses (OVR)", "response"),
@@ -236,6 +299,11 @@ _ONCE = {
     "CBORNI": _confirmed_best("responses of the non-irradiated target lesions (OVRNI)", "response"),
     "BORIR": _best("responses of the irradiated target lesions (OVRIR)", "response"),
     "CBORIR": _confirmed_best("responses of the irradiated target lesions (OVRIR)", "response"),
+    "CBORV2": _confirmed_best("overall responses by volume (OVRV2)", "response"),
+    "CBORVNI": _confirmed_best("responses of these lesions by volume (OVRVNI)", "response"),
+    "CBORVIR": _confirmed_best("responses of these lesions by volume (OVRVIR)", "response"),
+    "BORLD": _best("responses of the low-dose target lesions (OVRLD)", "response"),
+    "CBORLD": _confirmed_best("responses of the low-dose target lesions (OVRLD)", "response"),
     "BCP": Rule("Y if BOR is CR or PR, else N."),
     "CBCP": Rule("Y if CBOR is CR or PR, else N."),
     "ARR": Rule(
@@ -245,6 +313,15 @@ _ONCE = {
     "ACR": Rule(
         "Y if BORNI is CR, PR or SD, else N; subjects with a non-irradiated target lesion.",
         ("Theelen 2021, Lancet Respir Med 9:467: abscopal control rate",),
+    ),
+    "ARRNL": Rule(
+        "Y if the best of the OVRNINL that count is CR or PR, else N; a new lesion or non-target "
+        "progression is PD of its assessment. Subjects with a non-irradiated target lesion.",
+    ),
+    "ACRNL": Rule(
+        "Y if the best of the OVRNINL that count is CR, PR or SD, else N; a new lesion or "
+        "non-target progression is PD of its assessment. Subjects with a non-irradiated target "
+        "lesion.",
     ),
     "ABSANY": Rule(
         "Y if any non-irradiated target lesion was at least {response.pr_pct:g} % below its "
@@ -290,16 +367,17 @@ def _of_readers() -> dict[str, Rule]:
             rule = _ONCE[code]
             found[code + ending] = Rule(
                 f"{rule.text} From the responses of {reader} in RS (OVR{ending}) instead of "
-                "measurements.",
+                "measurements, for subjects whom that reader assessed.",
                 rule.cites,
-                rule.also,
+                (*rule.also, "response.cr_then_lesser"),
             )
     return found
 
 
 RULES: Mapping[str, Mapping[str, Rule]] = {
     "ADTR": {f"SDIAM{ending}": _diameters(ending) for ending in _OF}
-    | {f"SVOL{ending}": _volumes(ending) for ending in _OF},
+    | {f"SVOL{ending}": _volumes(ending) for ending in _OF}
+    | {f"VPCHG{ending}": _mean_changes(ending) for ending in _OF},
     "ADLES": _LESIONS,
     "ADRS": _AT_VISITS | _ONCE | _of_readers(),
 }

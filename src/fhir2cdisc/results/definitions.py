@@ -37,13 +37,17 @@ class Rate(NamedTuple):
 
 
 class LesionRate(NamedTuple):
-    """A share of target lesions: those of `where` with one of the `values`."""
+    """A share of target lesions: those of `where` with one of the `values`.
+
+    `other_rule` marks what another rule than the one in force says.
+    """
 
     id: str
     label: str
     where: Mapping[str, str]
     values: tuple[str, ...]
     which: str
+    other_rule: bool = False
 
 
 def response_rates(analysis: Analysis) -> Iterator[Rate]:
@@ -139,6 +143,7 @@ def other_lesion_rates(analysis: Analysis) -> Iterator[LesionRate]:
                 f"NRCR-{rule.upper()}", f"Non-irradiated lesion control rate, rule: {rule}",
                 {**LESIONS, "PARAMCD": code}, ("Y",),
                 f"non-irradiated target lesions that are controlled; {controlled(analysis, rule)}",
+                other_rule=True,
             )  # fmt: skip
     yield LesionRate(
         "NILORR", "Non-irradiated lesion response rate",

@@ -193,11 +193,12 @@ def _other_lesion_rates(analysis: Analysis) -> list[Endpoint]:
             if found is not None:
                 good = found["AVALC"].isin(rate.values)
                 found = found.assign(AVALC=good.map({True: "Y", False: "N"}))
-            rows += _clustered(
+            row, _ = _clustered(
                 analysis, rate.id + ending, f"{rate.label}, {kind} lesions", found,
                 method=f"Share of {kind} {rate.which}.",
                 scope=analysis.scope("ADLES", analysis.population, **rate.where, **more),
-            )[:1]
+            )
+            rows.append(replace(row, role="supplementary") if rate.other_rule else row)
     return rows
 
 
