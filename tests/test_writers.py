@@ -21,9 +21,14 @@ from hypothesis import strategies as st
 from odmlib.dataset_json_1_1.model import DatasetJSON
 from pandas.testing import assert_frame_equal, assert_series_equal
 
+from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.core.package import Package
 from fhir2cdisc.core.text import ascii_problems, max_lengths, to_ascii
+from fhir2cdisc.protocol import settings_in_force
 from fhir2cdisc.readers.sdtm import read_dataset
+from fhir2cdisc.study import Study
 from fhir2cdisc.writers.dataset_json import default_type, write_dataset_json
+from fhir2cdisc.writers.package import write_package
 from fhir2cdisc.writers.tables import write_csv, write_parquet
 from fhir2cdisc.writers.xpt import FormatError, ibm_floats, write_xpt
 
@@ -511,3 +516,22 @@ def test_csv_numbers_read_as_the_same_numbers(tmp_path_factory, values):
     read = pd.read_csv(path, dtype={"AVAL": "float64"})
     assert_series_equal(read["AVAL"], frame["AVAL"])
     assert ".0," not in path.read_text().replace("\n", ",")
+
+
+def test_a_listing_is_a_file_of_the_results(tmp_path):
+    listing = pd.DataFrame({"USUBJID": pd.Series(["S1", None], dtype="str"), "AVAL": [1.5, 2.0]})
+    package = Package(
+        study="S",
+        sdtm={},
+        adam={},
+        endpoints=pd.DataFrame(),
+        endpoints_json=[],
+        issues=Issues(),
+        ledger=None,
+        protocol=pd.DataFrame(settings_in_force(Study())),
+        listings={"responders": listing},
+        run={"fhir2cdisc": "0"},
+    )
+    write_package(package, tmp_path / "out", ["csv"])
+    written = (tmp_path / "out/results/responders.csv").read_text(encoding="utf-8")
+    assert written == "USUBJID,AVAL\nS1,1.5\n,2\n"

@@ -39,6 +39,7 @@ from fhir2cdisc.mappings.sources import SET_ASIDE
 from fhir2cdisc.mappings.status import GATES, IDENTITY, MODIFIER_EXTENSIONS
 from fhir2cdisc.protocol import settings_in_force
 from fhir2cdisc.readers.sdtm import find_datasets, read_dataset
+from fhir2cdisc.results.endpoint_table import EndpointTable
 from fhir2cdisc.results.endpoints import compute_endpoints
 from fhir2cdisc.sdtm.relrec import relate
 from fhir2cdisc.study import Study
@@ -103,7 +104,8 @@ def convert(
     plan = reading_plan(study)
     flats, files = read_sources(sources, plan, terms.valuesets, issues, jobs, progress)
     sdtm, ledger = tabulate(flats, study, terms, issues)
-    adam, endpoints = derive({name: d.frame for name, d in sdtm.items()}, study, terms, issues)
+    frames = {name: d.frame for name, d in sdtm.items()}
+    adam, endpoints, listings = derive(frames, study, terms, issues)
     entries = {str(name): int(n) for name, n in ledger["file"].value_counts().items()}
     run = run_record(study, files, entries, sdtm | adam)
     counts = (ledger["resource_type"] + "/" + ledger["status"]).value_counts().sort_index()
@@ -114,6 +116,7 @@ def convert(
         adam=adam,
         endpoints=endpoints.to_frame(),
         endpoints_json=endpoints.to_json_object(),
+        listings=listings,
         issues=issues,
         ledger=ledger,
         protocol=pd.DataFrame(settings_in_force(study)),
@@ -152,13 +155,14 @@ def analyse(folder: Path, study: Study) -> Package:
     sdtm = {name: read_dataset(file) for name, file in files.items()}
     if study.id == Study().id and "DM" in sdtm and len(sdtm["DM"]):
         study = study.named(str(sdtm["DM"]["STUDYID"].iloc[0]))
-    adam, endpoints = derive(sdtm, study, terms, issues)
+    adam, endpoints, listings = derive(sdtm, study, terms, issues)
     return Package(
         study=study.id,
         sdtm={},
         adam=adam,
         endpoints=endpoints.to_frame(),
         endpoints_json=endpoints.to_json_object(),
+        listings=listings,
         issues=issues,
         ledger=None,
         protocol=pd.DataFrame(settings_in_force(study)),
@@ -173,12 +177,13 @@ def analyse(folder: Path, study: Study) -> Package:
 
 def derive(
     sdtm: Mapping[str, pd.DataFrame], study: Study, terms: Terminology, issues: Issues
-) -> tuple[dict[str, Dataset], Any]:
-    """SDTM frames -> the analysis datasets and the endpoint table."""
+) -> tuple[dict[str, Dataset], EndpointTable, dict[str, pd.DataFrame]]:
+    """SDTM frames -> the analysis datasets, the endpoint table, and listings by name."""
     adam = derive_datasets(DERIVATIONS, sdtm, study, terms, issues)
     frames = {name: dataset.frame for name, dataset in adam.items()}
     endpoints = compute_endpoints(frames, study, issues, definitions(study))
-    return {name: d for name, d in adam.items() if len(d.frame)}, endpoints
+    listings: dict[str, pd.DataFrame] = {}
+    return {name: d for name, d in adam.items() if len(d.frame)}, endpoints, listings
 
 
 def run_record(

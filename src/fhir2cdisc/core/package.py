@@ -18,7 +18,8 @@ class Package:
 
     `sdtm` is empty and `ledger` None where the run began with SDTM. `endpoints` is the table of
     results, `endpoints_json` the same for programs; `protocol` has a row for each setting in
-    force. `ledger` has the columns of
+    force. `listings` are further tables of results by the name of their file: Char columns are
+    `str`, missing is NA. `ledger` has the columns of
     `core.ledger.LEDGER_COLUMNS`. `run` is the run record: versions, inputs, settings, counts.
     """
 
@@ -30,4 +31,5 @@ class Package:
     issues: Issues
     ledger: pd.DataFrame | None
     protocol: pd.DataFrame
+    listings: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)

@@ -98,6 +98,8 @@ def _write_all(package: Package, folder: Path, formats: Sequence[str]) -> None:
     write_csv(results / "protocol.csv", package.protocol)
     page = protocol_page(package.study, package.protocol)
     (results / "protocol.md").write_text(page, encoding="utf-8", newline="\n")
+    for name, listing in package.listings.items():
+        write_csv(results / f"{name}.csv", listing)
     write_csv(folder / "issues.csv", issue_table(package.issues))
     if package.ledger is not None:
         write_csv(folder / "ledger.csv", package.ledger)
