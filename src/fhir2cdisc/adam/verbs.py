@@ -1,4 +1,4 @@
-"""Verbs of the derivations: absent variables, SUPP-- qualifiers, operations in segments.
+"""Verbs of the derivations: operations in segments, records of BDS datasets.
 
 A *segment* is a run of equal codes in a sorted array of non-negative integers, such as the
 assessments of one subject in their order. All functions work on whole columns.
@@ -14,12 +14,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from fhir2cdisc.adam import standard
-from fhir2cdisc.core import dates
 from fhir2cdisc.core.column import Column
 from fhir2cdisc.core.derivation import Derived
-from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.core.variables import date, distinct_codes, number, report, text
 from fhir2cdisc.core.verbs import described, predecessor
 from fhir2cdisc.errors import DeclarationError
+from fhir2cdisc.sdtm.supp import merge_supp
+
+# What the verbs of every room share, known here by the same names.
+__all__ = ["date", "distinct_codes", "merge_supp", "number", "report", "text"]
 
 Array = npt.NDArray[Any]
 Bools = npt.NDArray[np.bool_]
@@ -41,81 +44,6 @@ SUBJECT_LABELS = {
     "EVLFL": "Response Evaluable Population Flag",
     "NIEVLFL": "Non-Irradiated Evaluable Population Flag",
 }
-
-
-# -- variables that may be absent -------------------------------------------------------------
-
-
-def text(frame: pd.DataFrame, name: str) -> pd.Series:
-    """A Char variable; all missing if the frame has none of that name."""
-    if name in frame:
-        return frame[name].astype("str")
-    return pd.Series(np.nan, index=frame.index, dtype="str")
-
-
-def number(frame: pd.DataFrame, name: str) -> pd.Series:
-    """A Num variable as float64; all missing if the frame has none of that name."""
-    if name in frame:
-        return pd.Series(pd.to_numeric(frame[name], errors="coerce"), dtype="float64")
-    return pd.Series(np.nan, index=frame.index, dtype="float64")
-
-
-def date(frame: pd.DataFrame, name: str) -> pd.Series:
-    """A --DTC (complete dates only) or a date variable as `datetime64[s]`; NaT if absent."""
-    if name not in frame:
-        return pd.Series(pd.NaT, index=frame.index, dtype="datetime64[s]")
-    values = frame[name]
-    if pd.api.types.is_datetime64_any_dtype(values):
-        return values.astype("datetime64[s]")
-    distinct, codes = distinct_codes(values.astype("str"))
-    days = dates.to_date(pd.Series(distinct, dtype="str"))
-    return days.reindex(codes).set_axis(frame.index)
-
-
-def distinct_codes(values: pd.Series) -> tuple[pd.Index, Ints]:
-    """The distinct values, sorted, and for each row the position of its value (-1: missing)."""
-    codes, distinct = pd.factorize(values, sort=True)
-    return pd.Index(distinct), codes.astype(np.int64)
-
-
-def merge_supp(
-    parent: pd.DataFrame, supp: pd.DataFrame | None, names: Sequence[str]
-) -> pd.DataFrame:
-    """The parent with supplemental qualifiers as columns, whatever IDVAR links them.
-
-    A qualifier that no record has is an all-missing column; of several for one record the first
-    counts.
-
-    References:
-        SDTMIG v3.4, section 8.4.
-    """
-    out = parent.reset_index(drop=True)
-    for name in names:
-        out[name] = pd.Series(np.nan, index=out.index, dtype="str")
-    if supp is None or supp.empty:
-        return out
-    wanted = supp[text(supp, "QNAM").isin(list(names))]
-    idvars = text(wanted, "IDVAR").fillna("")
-    for idvar in sorted(idvars.unique()):
-        keyed = wanted[idvars == idvar]
-        if idvar and idvar not in out:
-            continue  # the link names a variable that the parent does not have
-        left = _link_values(text(out, idvar) if idvar else pd.Series("", index=out.index))
-        right = _link_values(text(keyed, "IDVARVAL") if idvar else pd.Series("", keyed.index))
-        for name in names:
-            mine = (keyed["QNAM"] == name).to_numpy()
-            found = pd.DataFrame(
-                {"USUBJID": keyed["USUBJID"][mine], "link": right[mine], "v": keyed["QVAL"][mine]}
-            ).drop_duplicates(["USUBJID", "link"])
-            keys = pd.DataFrame({"USUBJID": out["USUBJID"], "link": left})
-            values = keys.merge(found, "left", ["USUBJID", "link"], validate="m:1")["v"]
-            out[name] = out[name].where(out[name].notna(), values.astype("str"))
-    return out
-
-
-def _link_values(values: pd.Series) -> pd.Series:
-    """IDVARVAL is text, --SEQ a number: ``3`` and ``3.0`` are the same link."""
-    return values.astype("str").str.strip().str.replace(r"\.0$", "", regex=True)
 
 
 # -- operations in segments -------------------------------------------------------------------
@@ -337,26 +265,3 @@ def derived_of_subjects(frame: pd.DataFrame, traces: Sequence[pd.DataFrame]) -> 
         has[lines["row"].to_numpy(dtype=np.int64)] = True
     rest = np.flatnonzero(~has)
     return derived(frame, [*traces, parents_of(rest, "ADSL", frame["USUBJID"], rest)])
-
-
-# -- issues -----------------------------------------------------------------------------------
-
-
-def report(
-    issues: Issues,
-    code: str,
-    message: str,
-    frame: pd.DataFrame,
-    mask: Array | pd.Series,
-    *keys: str,
-) -> None:
-    """An issue on the flagged rows, which are named by the values of `keys`."""
-    rows = np.flatnonzero(np.asarray(mask, dtype=bool))
-    if not len(rows):
-        return
-    shown = frame.iloc[rows[:200]]
-    names = shown[keys[0]].astype("str")
-    for key in keys[1:]:
-        value = shown[key].astype("str").str.replace(r"\.0$", "", regex=True)
-        names = names + f" {key} " + value.fillna("none")
-    issues.add(code, message, names.tolist(), len(rows))

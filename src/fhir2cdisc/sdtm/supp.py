@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from fhir2cdisc.core.column import Column, Origin
 from fhir2cdisc.core.text import MAX_BYTES, is_char
+from fhir2cdisc.core.variables import text
 from fhir2cdisc.core.verbs import described
 from fhir2cdisc.sdtm import standard
 
@@ -89,3 +91,43 @@ def split_long_text(
 def _part(name: str, number: int) -> str:
     """The variable itself, then QNAMs of at most eight characters."""
     return name if number == 0 else f"{name[: 8 - len(str(number))]}{number}"
+
+
+def merge_supp(
+    parent: pd.DataFrame, supp: pd.DataFrame | None, names: Sequence[str]
+) -> pd.DataFrame:
+    """The parent with supplemental qualifiers as columns, whatever IDVAR links them.
+
+    A qualifier that no record has is an all-missing column; of several for one record the first
+    counts.
+
+    References:
+        SDTMIG v3.4, section 8.4.
+    """
+    out = parent.reset_index(drop=True)
+    for name in names:
+        out[name] = pd.Series(np.nan, index=out.index, dtype="str")
+    if supp is None or supp.empty:
+        return out
+    wanted = supp[text(supp, "QNAM").isin(list(names))]
+    idvars = text(wanted, "IDVAR").fillna("")
+    for idvar in sorted(idvars.unique()):
+        keyed = wanted[idvars == idvar]
+        if idvar and idvar not in out:
+            continue  # the link names a variable that the parent does not have
+        left = _link_values(text(out, idvar) if idvar else pd.Series("", index=out.index))
+        right = _link_values(text(keyed, "IDVARVAL") if idvar else pd.Series("", keyed.index))
+        for name in names:
+            mine = (keyed["QNAM"] == name).to_numpy()
+            found = pd.DataFrame(
+                {"USUBJID": keyed["USUBJID"][mine], "link": right[mine], "v": keyed["QVAL"][mine]}
+            ).drop_duplicates(["USUBJID", "link"])
+            keys = pd.DataFrame({"USUBJID": out["USUBJID"], "link": left})
+            values = keys.merge(found, "left", ["USUBJID", "link"], validate="m:1")["v"]
+            out[name] = out[name].where(out[name].notna(), values.astype("str"))
+    return out
+
+
+def _link_values(values: pd.Series) -> pd.Series:
+    """IDVARVAL is text, --SEQ a number: ``3`` and ``3.0`` are the same link."""
+    return values.astype("str").str.strip().str.replace(r"\.0$", "", regex=True)
