@@ -39,6 +39,7 @@ from fhir2cdisc.mappings.sources import SET_ASIDE
 from fhir2cdisc.mappings.status import GATES, IDENTITY, MODIFIER_EXTENSIONS
 from fhir2cdisc.protocol import settings_in_force
 from fhir2cdisc.readers.sdtm import find_datasets, read_dataset
+from fhir2cdisc.results.concordance import compare_responses
 from fhir2cdisc.results.endpoint_table import EndpointTable
 from fhir2cdisc.results.endpoints import compute_endpoints
 from fhir2cdisc.sdtm.relrec import relate
@@ -181,8 +182,10 @@ def derive(
     """SDTM frames -> the analysis datasets, the endpoint table, and listings by name."""
     adam = derive_datasets(DERIVATIONS, sdtm, study, terms, issues)
     frames = {name: dataset.frame for name, dataset in adam.items()}
+    concordance = compare_responses({**sdtm, **frames}, study)
+    frames["CONCORDANCE"] = concordance
     endpoints = compute_endpoints(frames, study, issues, definitions(study))
-    listings: dict[str, pd.DataFrame] = {}
+    listings = {"concordance": concordance} if len(concordance) else {}
     return {name: d for name, d in adam.items() if len(d.frame)}, endpoints, listings
 
 

@@ -216,6 +216,10 @@ SENTENCES: Mapping[str, Says] = {
     "response.assessment_gap_days": Says(
         "Without a named time point, scans more than {value} days apart are two assessments."
     ),
+    "response.reading_window_days": Says(
+        "Where no link group joins them, a collected response is compared with the assessment "
+        "whose last scan is nearest, at most {value} days away."
+    ),
     # [endpoints]
     "endpoints.start": _choice(
         "registry record of the trial (from enrollment)",

@@ -143,6 +143,9 @@ class Response(_Settings):
     """Whose lesions are used where several evaluators read them (TUEVAL)."""
     assessment_gap_days: int = Field(default=14, ge=0)
     """Without a time point, a new assessment starts after a gap of more than so many days."""
+    reading_window_days: int = Field(default=14, ge=0)
+    """Days between a collected response and the assessment it is compared with, where no link
+    group joins them."""
 
 
 class Endpoints(_Settings):

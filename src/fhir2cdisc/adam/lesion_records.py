@@ -90,9 +90,7 @@ def _base_volume(single: LesionResponses) -> Floats:
     return np.asarray(verbs.take(table["volume"].to_numpy(), row, np.nan)[segment])
 
 
-def of_lesions(
-    found: Evaluation, single: LesionResponses, study: Study, code: str
-) -> pd.DataFrame:
+def of_lesions(found: Evaluation, single: LesionResponses, study: Study, code: str) -> pd.DataFrame:
     """The records of a parameter that a lesion has once; LTTP has `time_to_progression`."""
     whole = single.lesions
     if code == "LSPCHGB":
@@ -116,9 +114,7 @@ def of_lesions(
     return _of(found, out, whole["lesion"].to_numpy(dtype=np.int64))
 
 
-def time_to_progression(
-    found: Evaluation, single: LesionResponses, study: Study
-) -> pd.DataFrame:
+def time_to_progression(found: Evaluation, single: LesionResponses, study: Study) -> pd.DataFrame:
     """LTTP: from the start to the first PD of the lesion, however late; death competes with it.
 
     Assessments count as for the response of the lesion: from the start, not after new anticancer

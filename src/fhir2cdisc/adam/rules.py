@@ -86,7 +86,6 @@ def _mean_changes(ending: str) -> Rule:
 # -- ADLES ------------------------------------------------------------------------------------
 
 
-
 def _control(which: str) -> Rule:
     return Rule(
         f"Y if {which}, else N, whatever the rule in force; the responses are those that LSBRSP "

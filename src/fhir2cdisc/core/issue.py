@@ -131,9 +131,7 @@ CATALOGUE: dict[str, Kind] = {
     "SD0009": Kind(
         W_, "Record is given more than once under the same key", "remove the duplicates"
     ),
-    "SD0010": Kind(
-        E_, "Number cannot be stored and was left out", "give an exact number in range"
-    ),
+    "SD0010": Kind(E_, "Number cannot be stored and was left out", "give an exact number in range"),
     "SD0011": Kind(
         E_,
         "Two Patients have one subject identifier; their ids were added",

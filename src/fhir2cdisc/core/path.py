@@ -277,9 +277,7 @@ def compile_match(
     for number, (path, among) in enumerate(choices):
         tree.add(path, number, among=sorted(among))
     paths = [path for path, _ in choices]
-    read: Callable[[Any], int] = _function(
-        tree, [f" hit = {len(choices)}"], " return hit", paths
-    )
+    read: Callable[[Any], int] = _function(tree, [f" hit = {len(choices)}"], " return hit", paths)
     return read
 
 

@@ -176,8 +176,9 @@ AE = (
                     when(var("%criterion"), "Y", const("Y")),
                 ),
                 "SD0015",
-                lambda serious, met: (serious == "Y") & (met == "N")
-                | (serious == "N") & (met == "Y"),
+                lambda serious, met: (
+                    (serious == "Y") & (met == "N") | (serious == "N") & (met == "Y")
+                ),
                 "contradicts its criteria",
                 var("%criterion"),
             ),

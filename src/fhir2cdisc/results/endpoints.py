@@ -17,6 +17,7 @@ import pandas as pd
 from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.results.analysis import Analysis
 from fhir2cdisc.results.clustered import Ratio, clustered_proportion, clusters_of
+from fhir2cdisc.results.concordance import count_agreement
 from fhir2cdisc.results.definitions import (
     LESIONS,
     Rate,
@@ -36,7 +37,13 @@ from fhir2cdisc.results.endpoint_table import (
 from fhir2cdisc.results.groups import compare_groups, group_subjects
 from fhir2cdisc.results.left_out import count_left_out
 from fhir2cdisc.results.sensitivity import compare_lesions, lesion_sensitivity
-from fhir2cdisc.results.statistics import NOT_ESTIMABLE, Estimate, exceeds, proportion
+from fhir2cdisc.results.statistics import (
+    INTERVALS,
+    NOT_ESTIMABLE,
+    Estimate,
+    exceeds,
+    proportion,
+)
 from fhir2cdisc.results.survival import Survival, follow_up, kaplan_meier
 from fhir2cdisc.study import Study
 
@@ -49,7 +56,7 @@ def compute_endpoints(
     issues: Issues,
     definitions: Mapping[str, str] | None = None,
 ) -> EndpointTable:
-    """The endpoints from ADSL and what there is of ADRS, ADLES, ADTTE and ADAE.
+    """The endpoints from ADSL and what there is of ADRS, ADLES, ADTTE, ADAE and concordance.
 
     `definitions` has the rule of each parameter of ADTTE in sentences, by PARAMCD. An endpoint
     whose dataset is not there is not estimable, and an issue says so.
@@ -69,6 +76,7 @@ def compute_endpoints(
         *(_rate(analysis, rate, analysis.population) for rate in abscopal_rates(analysis)),
         *_times_to_event(analysis),
         *_adverse_events(analysis),
+        *count_agreement(analysis),
         *count_left_out(analysis),
     ]
     return EndpointTable(tuple(rows))
@@ -141,7 +149,7 @@ def _share(
     estimate = NOT_ESTIMABLE
     if count is not None:
         estimate = proportion(count, total, analysis.level, interval)
-    name = {"exact": "Clopper-Pearson exact", "wilson": "Wilson score"}[interval]
+    name = INTERVALS[interval]
     return estimated(
         id_, label, scope, (count, total),
         statistic="proportion", unit="%", scale=100, estimate=estimate,
@@ -194,7 +202,10 @@ def _other_lesion_rates(analysis: Analysis) -> list[Endpoint]:
                 good = found["AVALC"].isin(rate.values)
                 found = found.assign(AVALC=good.map({True: "Y", False: "N"}))
             row, _ = _clustered(
-                analysis, rate.id + ending, f"{rate.label}, {kind} lesions", found,
+                analysis,
+                rate.id + ending,
+                f"{rate.label}, {kind} lesions",
+                found,
                 method=f"Share of {kind} {rate.which}.",
                 scope=analysis.scope("ADLES", analysis.population, **rate.where, **more),
             )

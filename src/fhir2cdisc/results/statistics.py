@@ -28,6 +28,10 @@ class Estimate(NamedTuple):
 NOT_ESTIMABLE = Estimate(None, None, None)
 
 
+INTERVALS = {"exact": "Clopper-Pearson exact", "wilson": "Wilson score"}
+"""The intervals of a proportion by name."""
+
+
 def proportion(
     count: int, total: int, level: float = 0.95, method: Literal["exact", "wilson"] = "exact"
 ) -> Estimate:

@@ -65,9 +65,7 @@ class StudyDay(Column):
     date: str
 
     def evaluate(self, table: pd.DataFrame, context: Context) -> pd.Series:
-        return study_day_of(
-            to_date(table[self.date]), _date_of_subject(table, context, "RFSTDTC")
-        )
+        return study_day_of(to_date(table[self.date]), _date_of_subject(table, context, "RFSTDTC"))
 
     def describe(self) -> str:
         return f"{self.date} - DM.RFSTDTC, plus 1 if on or after it; empty if a date is partial"

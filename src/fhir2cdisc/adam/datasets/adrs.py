@@ -172,9 +172,7 @@ def _sources(
             out.append(Source(found.responses[key], AT_VISITS[key], once, mine))
     first = len(found.assessed.visits)
     for who, end in ending.items():
-        table = response_records.reader_responses(
-            reader, who, found.timing, first, study.response
-        )
+        table = response_records.reader_responses(reader, who, found.timing, first, study.response)
         response_records.report_doubtful(table, found.timing, issues)
         if not end:
             out.append(Source(table, "OVR", _OF_ALL, everyone))

@@ -108,9 +108,7 @@ COLUMNS: Mapping[str, Column] = {
     "CRIT2": described("CRIT2", "Text of the criterion, where CRIT2FL has a value"),
     "CRIT2FL": described("CRIT2FL", "Y or N for records with CHGNAD, compared before rounding"),
     "CRIT3": described("CRIT3", "Text of the criterion, where CRIT3FL has a value"),
-    "CRIT3FL": described(
-        "CRIT3FL", "SVOL: Y or N for records with PCHG, compared before rounding"
-    ),
+    "CRIT3FL": described("CRIT3FL", "SVOL: Y or N for records with PCHG, compared before rounding"),
     "SRCDOM": described("SRCDOM", "TR"),
     "SRCVAR": described("SRCVAR", "TRSTRESN"),
     "ASEQ": verbs.ASEQ,
