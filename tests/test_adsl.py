@@ -362,7 +362,7 @@ def test_the_order_of_records_does_not_matter(seed: int) -> None:
     assert_frame_equal(first, second)
 
 
-def test_a_death_that_only_a_disposition_dates_and_a_fatal_event_alone_are_told() -> None:
+def test_a_death_that_only_a_disposition_dates_is_told_and_a_fatal_event_alone_is_none() -> None:
     adsl, issues = adsl_of(
         {
             "DM": """
@@ -382,4 +382,4 @@ USUBJID | AESEQ | AETERM | AEOUT | AESTDTC
     )
     assert adsl["DTHDT"].notna().tolist() == [True, False]
     assert adsl["DTHFL"].fillna("").tolist() == ["Y", ""]
-    assert {"AD0010", "AD0011"} <= {issue.code for issue in issues}
+    assert "AD0010" in {issue.code for issue in issues}

@@ -107,7 +107,7 @@ def test_the_layers_hold() -> None:
     assert done.returncode == 0, done.stdout
 
 
-CODE = re.compile(r"^(FH|CT|SD|AD|RS|DF)\d{4}$")
+CODE = re.compile(r"^(FH|CT|SD|AD|RS|QC|DF)\d{4}$")
 
 
 def used_codes() -> set[str]:

@@ -212,7 +212,7 @@ def test_relations_name_variables_that_are_made() -> None:
         assert (relation.left, relation.left_variable) in made
         assert (relation.right, relation.right_variable) in made
         assert {relation.left_type, relation.right_type} <= {"ONE", "MANY"}
-    assert {(TREATS.left, TREATS.left_by), (TREATS.right, TREATS.right_variable)} <= made
+    assert {*TREATS.left, (TREATS.right, TREATS.right_variable)} <= made
 
 
 def test_every_conceptmap_gives_terms_of_its_codelist() -> None:

@@ -22,8 +22,9 @@ from fhir2cdisc.adam.datasets import adtr
 from fhir2cdisc.adam.lesion_records import PARAMETERS as LESIONS
 from fhir2cdisc.adam.parameters import PARAMETERS as TIMED
 from fhir2cdisc.adam.response_records import PARAMETERS as RESPONSES
+from fhir2cdisc.conformance import CHECKS
 from fhir2cdisc.core.derivation import Derivation
-from fhir2cdisc.core.issue import CATALOGUE
+from fhir2cdisc.core.issue import CATALOGUE, RETIRED
 from fhir2cdisc.study import Study
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,7 +93,17 @@ Messages hold ids, codes and counts, never values of a person.
 | warning | a value was left out, replaced or assumed; look at it | none |
 | note | a choice was made that the study should know of | none |
 
-The first two letters say where: FH source, CT terminology, SD SDTM, AD ADaM, RS response.
+The first two letters say where: FH source, CT terminology, SD SDTM, AD ADaM, RS response, QC the
+conformance rules of [checks.md](checks.md).
+"""
+
+CHECKS_HEAD = """\
+# Conformance rules
+
+What is checked in the datasets, after everything is derived. Each record that breaks a rule is a
+line of `results/findings.csv`; of each rule and message there is an issue with the code of the
+rule. A rule says nothing where a dataset that it needs is not there. Limits are settings, see
+[study.md](study.md#checks).
 """
 
 ADAM = """\
@@ -143,6 +154,10 @@ def _free_section(name: str, field: Mapping[str, Any]) -> str:
 
 
 def _type(field: Mapping[str, Any]) -> str:
+    if "anyOf" in field:  # a value, or none
+        field = next(part for part in field["anyOf"] if part["type"] != "null")
+    if field.get("format") == "date":
+        return "date"
     if "enum" in field:
         return " or ".join(_default(value) for value in field["enum"])
     if field["type"] == "array":
@@ -163,7 +178,7 @@ def _line(text: str) -> str:
 
 
 def _default(value: object) -> str:
-    return f"`{json.dumps(value)}`"
+    return "none" if value is None else f"`{json.dumps(value)}`"
 
 
 # -- issues -----------------------------------------------------------------------------------
@@ -178,7 +193,9 @@ def issues_page() -> str:
         for code, kind in CATALOGUE.items()
     ]  # fmt: skip
     names = ("code", "severity", "title", "what to do", "reported by")
-    return f"{MADE}\n{ISSUES}\n{table(names, rows)}"
+    gone = [(f"`{code}`", f"`{now}`") for code, now in RETIRED.items()]
+    retired = "## Retired codes\n\n" + table(("code", "told by"), gone)
+    return f"{MADE}\n{ISSUES}\n{table(names, rows)}\n{retired}"
 
 
 def reporters() -> dict[str, list[str]]:
@@ -235,6 +252,20 @@ def _parameters(dataset: str) -> Iterator[tuple[str, str, str]]:
             yield f"`{timed.paramcd}`", timed.param, timed.lesions
 
 
+# -- conformance rules ------------------------------------------------------------------------
+
+
+def checks_page() -> str:
+    """docs/checks.md: every rule with its source and what it needs."""
+    rows = [
+        (check.id, f"`{check.code}`", CATALOGUE[check.code].severity.value, check.rule,
+         check.source, " ".join(check.needs))
+        for check in CHECKS
+    ]  # fmt: skip
+    names = ("rule", "issue", "severity", "how it should be", "source", "needs")
+    return f"{MADE}\n{CHECKS_HEAD}\n{table(names, rows)}"
+
+
 # -- pages ------------------------------------------------------------------------------------
 
 
@@ -251,7 +282,12 @@ def _cell(text: str) -> str:
 
 def pages() -> dict[str, str]:
     """Name of the page in docs/ -> its text."""
-    return {"study.md": study_page(), "issues.md": issues_page(), "adam.md": adam_page()}
+    return {
+        "study.md": study_page(),
+        "issues.md": issues_page(),
+        "adam.md": adam_page(),
+        "checks.md": checks_page(),
+    }
 
 
 @click.command()

@@ -14,6 +14,8 @@ from fhir2cdisc import __version__
 from fhir2cdisc.adam import DERIVATIONS
 from fhir2cdisc.adam.datasets.adsl import ADSL
 from fhir2cdisc.adam.parameters import definitions
+from fhir2cdisc.conformance import CHECKS
+from fhir2cdisc.conformance.check import run_checks
 from fhir2cdisc.converters.fhir_to_flat import Flats
 from fhir2cdisc.converters.flat_to_sdtm import (
     Conversion,
@@ -185,7 +187,9 @@ def derive(
     concordance = compare_responses({**sdtm, **frames}, study)
     frames["CONCORDANCE"] = concordance
     endpoints = compute_endpoints(frames, study, issues, definitions(study))
-    listings = {"concordance": concordance} if len(concordance) else {}
+    listings = {"findings": run_checks(CHECKS, {**sdtm, **frames}, study, issues)}
+    if len(concordance):
+        listings["concordance"] = concordance
     return {name: d for name, d in adam.items() if len(d.frame)}, endpoints, listings
 
 

@@ -291,6 +291,34 @@ SENTENCES: Mapping[str, Says] = {
     "endpoints.bootstrap_seed": Says(
         "The random numbers of the bootstrap start from the seed {value}."
     ),
+    # [checks]
+    "checks.max_targets": Says(
+        "A subject has at most {value} target lesions.", f"{RECIST}, 4.2"
+    ),
+    "checks.max_targets_per_organ": Says(
+        "A subject has at most {value} target lesions in one organ.", f"{RECIST}, 4.2"
+    ),
+    "checks.targets_by_group": _either(
+        "The numbers of target lesions are limited for irradiated and other lesions apart.",
+        "The numbers of target lesions are limited for all lesions together.",
+        f"{RECIST}, 4.2; itRECIST (Goldmacher 2020) for lesion groups",
+    ),
+    "checks.min_target_mm": Says(
+        "A target lesion has a longest diameter of at least {value} mm at baseline.",
+        f"{RECIST}, 3.1.1",
+    ),
+    "checks.min_target_node_mm": Says(
+        "A target node has a short axis of at least {value} mm at baseline.", f"{RECIST}, 3.1.1"
+    ),
+    "checks.sum_tolerance_mm": Says(
+        "A collected sum of diameters may differ by {value} mm from that of the lesions."
+    ),
+    "checks.assessment_spread_days": Says(
+        "The scans of one assessment after baseline are taken within {value} days."
+    ),
+    "checks.data_cut": _or_none(
+        "The data are cut after {value}.", "The data are not cut at a date.", STUDY
+    ),
     # the rest
     "fhir.modifier_extensions": _or_none(
         "These modifier extensions do not change what a resource means: {value}.",

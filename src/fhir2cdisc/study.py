@@ -10,6 +10,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -192,6 +193,27 @@ class Endpoints(_Settings):
     """Seed of its random numbers: the same seed gives the same limits."""
 
 
+class Checks(_Settings):
+    """[checks] (limits of the conformance rules; sections of RECIST 1.1, Eisenhauer 2009)."""
+
+    max_targets: int = Field(default=5, ge=1)
+    """Target lesions of a subject (4.2)."""
+    max_targets_per_organ: int = Field(default=2, ge=1)
+    """Target lesions of a subject in one organ (4.2)."""
+    targets_by_group: bool = False
+    """Whether both limits hold for irradiated and other lesions apart: 5 and 5."""
+    min_target_mm: float = Field(default=10, ge=0)
+    """Smallest longest diameter of a target lesion at baseline, mm (3.1.1)."""
+    min_target_node_mm: float = Field(default=15, ge=0)
+    """Smallest short axis of a target node at baseline, mm (3.1.1)."""
+    sum_tolerance_mm: float = Field(default=0.1, ge=0)
+    """Difference allowed between a collected sum and that of the lesions, mm."""
+    assessment_spread_days: int = Field(default=14, ge=0)
+    """Days between the first and the last scan of one assessment after baseline."""
+    data_cut: date | None = None
+    """Last day of the data that are analysed, as 2025-06-30; none: not checked."""
+
+
 class Fhir(_Settings):
     """[fhir]."""
 
@@ -214,6 +236,7 @@ class Study(_Settings):
     radiotherapy: Radiotherapy = Radiotherapy()
     response: Response = Response()
     endpoints: Endpoints = Endpoints()
+    checks: Checks = Checks()
     fhir: Fhir = Fhir()
     visits: Mapping[str, float] = Field(
         default_factory=lambda: {

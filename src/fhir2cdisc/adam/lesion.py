@@ -22,6 +22,7 @@ import pandas as pd
 from fhir2cdisc.adam import radiotherapy, verbs
 from fhir2cdisc.adam.verbs import Bools, Floats, Ints
 from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.sdtm.tumours import IN_MM, is_lymph_node
 from fhir2cdisc.study import Study
 
 MICRONS = 1000.0  # thousandths of a millimetre in a millimetre
@@ -35,7 +36,6 @@ _ROLES = {
 }
 # TRTESTCD of a single lesion -> number; what else TR holds only proves that there was a visit.
 TESTS = {"LDIAM": 0, "LPERP": 1, "DIAMETER": 2, "VOLUME": 3, "TUMSTATE": 4, "LNSTATE": 5}
-_IN_MM = {"CM": 10.0, "M": 1000.0}
 _IN_MM3 = {"ML": 1000.0, "CM3": 1000.0, "CC": 1000.0, "CM^3": 1000.0}
 TOO_SMALL = "TOO SMALL TO MEASURE"
 
@@ -103,7 +103,7 @@ def lesions(data: Mapping[str, pd.DataFrame], study: Study, issues: Issues) -> p
             "LESID": verbs.text(tu, "TULNKID"),
             "ROLE": verbs.text(tu, "TUSTRESC").str.upper().str.strip().map(_ROLES).astype("str"),
             "LESGRP": group,
-            "NODAL": verbs.text(tu, "TULOC").str.upper().str.contains("LYMPH NODE").eq(other=True),
+            "NODAL": is_lymph_node(verbs.text(tu, "TULOC")),
             "TULOC": verbs.text(tu, "TULOC"),
             "TULAT": verbs.text(tu, "TULAT"),
             "TUDT": verbs.date(tu, "TUDTC"),
@@ -134,13 +134,11 @@ def _of_evaluator(frame: pd.DataFrame, variable: str, study: Study, issues: Issu
     """The records of the study's evaluator and those without one."""
     evaluator = verbs.text(frame, variable)
     wanted = evaluator.isna() | (evaluator.str.upper() == study.response.evaluator.upper())
-    if not wanted.all():
-        issues.add(
-            "RS0008",
-            f"{variable[:2]}: records of another evaluator than {study.response.evaluator} "
-            "are not used",
-            count=int((~wanted).sum()),
-        )
+    verbs.report(
+        issues, "RS0008",
+        f"{variable[:2]}: record of another evaluator than {study.response.evaluator} is not used",
+        frame, ~wanted, "USUBJID", f"{variable[:2]}SEQ",
+    )  # fmt: skip
     return frame[wanted]
 
 
@@ -251,7 +249,7 @@ def _records(data: Mapping[str, pd.DataFrame], study: Study, issues: Issues) -> 
     units, unit = verbs.distinct_codes(verbs.text(tr, "TRSTRESU"))
     in_mm, in_mm3 = (
         verbs.take(np.array([table.get(str(u).upper(), 1.0) for u in units]), unit, 1.0)
-        for table in (_IN_MM, _IN_MM3)
+        for table in (IN_MM, _IN_MM3)
     )
     factor = np.where(test <= 2, in_mm, in_mm3)
     spelled = pd.to_numeric(pd.Series(upper, dtype="str"), errors="coerce").to_numpy("float64")
@@ -423,10 +421,6 @@ def _linked(
     links = links.assign(pair=pair[len(rows) :], link=range(len(links)))
     rows = rows.assign(pair=pair[: len(rows)])
     known = rows["pair"].isin(links["pair"]).to_numpy()
-    verbs.report(
-        issues, "RS0004", "TR: measurement without a lesion in TU was left out",
-        rows, ~known, "USUBJID", "TRSEQ",
-    )  # fmt: skip
     negative = (rows["number"] < 0).to_numpy()
     verbs.report(
         issues, "RS0002", "TR: negative measurement", rows, negative & known, "USUBJID", "TRSEQ"

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from fhir2cdisc.adam import verbs
+from fhir2cdisc.sdtm.relrec import related_lesions
 from fhir2cdisc.study import Study
 
 RADIATION = "RADIATION THERAPY"
@@ -22,8 +23,8 @@ def courses(data: Mapping[str, pd.DataFrame], found: pd.DataFrame) -> pd.DataFra
     """One row per course and treated lesion, with dose (Gy), fractions and dose per fraction.
 
     `found` are the lesions (`lesion.lesions`); ``lesion`` is the row in it. A course is linked by
-    PRLNKID = TULNKID, or where it treated several lesions by RELREC records of one RELID (PR by
-    PRSEQ, TU by TULNKID or TUSEQ). ``protocol`` is False for a course that SUPPPR.PRPROTFL calls
+    PRLNKID = TULNKID, or where it treated several lesions by RELREC records of one RELID
+    (`relrec.related_lesions`). ``protocol`` is False for a course that SUPPPR.PRPROTFL calls
     off protocol; without that qualifier every course is protocol treatment. The dose is PRDOSE,
     else EXDOSE of the exposure records with the same link, which then is ``exposure``.
     """
@@ -52,9 +53,8 @@ def courses(data: Mapping[str, pd.DataFrame], found: pd.DataFrame) -> pd.DataFra
     )
     lesion_rows = found[["USUBJID", "LESID"]].assign(lesion=found.index)
     direct = table.merge(lesion_rows, on=["USUBJID", "LESID"])
-    related = table.drop(columns="LESID").merge(
-        _related(data.get("RELREC"), found), on=["USUBJID", "PRSEQ"]
-    )
+    related = _related(data.get("RELREC"), table, lesion_rows.assign(TUSEQ=found["TUSEQ"]))
+    related = table.drop(columns="LESID").merge(related, on=["USUBJID", "PRSEQ"])
     out = pd.concat([direct, related])[list(COURSE_COLUMNS)].drop_duplicates(["lesion", "PRSEQ"])
     return out.sort_values(["lesion", "RTSTDT", "PRSEQ"], ignore_index=True)
 
@@ -102,32 +102,19 @@ def _no_courses() -> pd.DataFrame:
     )
 
 
-def _related(relrec: pd.DataFrame | None, found: pd.DataFrame) -> pd.DataFrame:
-    """Pairs of PRSEQ and lesion that one RELID relates."""
-    if relrec is None or relrec.empty:
-        return pd.DataFrame(
-            {
-                "USUBJID": pd.Series(dtype="str"),
-                "PRSEQ": pd.Series(dtype="float64"),
-                "lesion": pd.Series(dtype="int64"),
-            }
-        )
-    keys = ["USUBJID", "RELID"]
-    value = verbs.text(relrec, "IDVARVAL").str.strip()
-    domain, idvar = verbs.text(relrec, "RDOMAIN"), verbs.text(relrec, "IDVAR")
-    course = relrec[keys].assign(PRSEQ=pd.to_numeric(value, errors="coerce").astype("float64"))
-    course = course[(domain == "PR") & (idvar == "PRSEQ")].dropna()
-    by_name = relrec[keys].assign(LESID=value)[(domain == "TU") & (idvar == "TULNKID")].dropna()
-    by_seq = relrec[keys].assign(TUSEQ=pd.to_numeric(value, errors="coerce").astype("float64"))
-    by_seq = by_seq[(domain == "TU") & (idvar == "TUSEQ")].dropna()
-    rows = found[["USUBJID", "LESID", "TUSEQ"]].assign(lesion=found.index)
-    lesions = pd.concat(
-        [
-            by_name.merge(rows, on=["USUBJID", "LESID"])[[*keys, "lesion"]],
-            by_seq.merge(rows, on=["USUBJID", "TUSEQ"])[[*keys, "lesion"]],
-        ]
+def _related(
+    relrec: pd.DataFrame | None, courses_given: pd.DataFrame, lesions: pd.DataFrame
+) -> pd.DataFrame:
+    """USUBJID, PRSEQ and lesion that one RELID relates."""
+    if relrec is None:
+        relrec = pd.DataFrame({"USUBJID": pd.Series(dtype="str")})
+    given = courses_given.rename(columns={"PRSEQ": "SEQ", "LESID": "LNKID"})
+    named = lesions.rename(columns={"LESID": "LNKID"})
+    pairs = related_lesions(
+        relrec, given[["USUBJID", "SEQ", "LNKID"]], "PR", named[["USUBJID", "TUSEQ", "LNKID"]]
     )
-    return course.merge(lesions, on=keys)[["USUBJID", "PRSEQ", "lesion"]].drop_duplicates()
+    pairs = pairs.merge(named[["USUBJID", "LNKID", "lesion"]], on=["USUBJID", "LNKID"])
+    return pairs.rename(columns={"SEQ": "PRSEQ"})[["USUBJID", "PRSEQ", "lesion"]]
 
 
 def _gray(frame: pd.DataFrame, dose: str, unit: str) -> pd.Series:

@@ -17,22 +17,12 @@ from fhir2cdisc.adam.dated import Dates, chosen, pick
 from fhir2cdisc.adam.imputation import impute_death, impute_start
 from fhir2cdisc.adam.verbs import Bools
 from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.sdtm.contact import contacts
 from fhir2cdisc.study import Study
 
 Frames = Mapping[str, pd.DataFrame]
 
 RADIATION = "RADIATION THERAPY"
-
-# Records that prove a subject alive on their date: the date of an observation or a dose, never
-# that of a receipt or a report, and no end of an event that may still be going on.
-ALIVE = (
-    ("SV", "SVSTDTC"), ("SV", "SVENDTC"), ("TR", "TRDTC"), ("TU", "TUDTC"), ("RS", "RSDTC"),
-    ("EX", "EXSTDTC"), ("EX", "EXENDTC"), ("PR", "PRSTDTC"), ("PR", "PRENDTC"),
-    ("AE", "AESTDTC"), ("LB", "LBDTC"), ("VS", "VSDTC"), ("QS", "QSDTC"), ("EG", "EGDTC"),
-    ("PE", "PEDTC"), ("CM", "CMSTDTC"), ("DM", "RFICDTC"),
-)  # fmt: skip
-# Disposition that says nothing about a contact.
-NO_CONTACT = ("DEATH", "LOST TO FOLLOW-UP", "STUDY TERMINATED BY SPONSOR", "UNKNOWN")
 
 
 class Columns(NamedTuple):
@@ -226,12 +216,7 @@ def survival(
     own_date = dtc.notna()
     dtc = dtc.where(own_date, first.reindex(subjects).astype("str").set_axis(dtc.index))
 
-    ds = chosen(data, "DS")
-    contact = ds[~verbs.text(ds, "DSDECOD").str.upper().isin(NO_CONTACT).to_numpy(dtype=bool)]
-    alive = status[state.eq("ALIVE").to_numpy(dtype=bool)].reset_index(drop=True)
-    sources = [Dates(domain, chosen(data, domain), variable) for domain, variable in ALIVE]
-    sources += [Dates("DS", contact.reset_index(drop=True), "DSSTDTC"), Dates("SS", alive, "SSDTC")]
-    sources = [s for s in sources if len(s.frame)]
+    sources = [Dates(*contact) for contact in contacts(data)]
     latest = pick(sources, subjects, last=True)
     death = impute_death(dtc, latest.date, study.endpoints.death_day)
     proof = pick(sources, subjects, last=True, not_after=death.date)
@@ -244,10 +229,6 @@ def survival(
     verbs.report(issues, "AD0004", "DM: death without a usable date", who, undated, "USUBJID")
     from_ds = (~own_date & dtc.notna()).to_numpy(dtype=bool)
     verbs.report(issues, "AD0010", "DM: DTHDTC is empty", who, from_ds, "USUBJID")
-    fatal = {"AESDTH": "Y", "AEOUT": "FATAL", "AETOXGR": "5"}
-    killed = [chosen(data, "AE", **{name: value})["USUBJID"] for name, value in fatal.items()]
-    unrecorded = subjects.isin(pd.concat(killed)) & ~dead.to_numpy(dtype=bool)
-    verbs.report(issues, "AD0011", "AE: fatal", who, unrecorded, "USUBJID")
     return Columns(
         {
             "DTHDT": death.date,

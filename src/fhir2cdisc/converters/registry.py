@@ -42,7 +42,9 @@ def register(registry: Registry, context: Context, protocol: str) -> pd.DataFram
     status = irradiation_status(lesions, given, links[links["right"].isin(given.index)])
     if sites.empty:  # no radiotherapy in the whole input: nothing can be said of any lesion
         status["status"] = pd.Series(pd.NA, index=status.index, dtype="str")
-    _report(context, lesions, status, given, links)
+    unknown = status.loc[status["status"].isna() & status["grade"].notna(), "key"]
+    if len(unknown):
+        context.issues.add("SD0005", "", unknown[:200], len(unknown))
     _add_columns(registry, context, sites, status)
     named = links.assign(
         site=sites["name"].reindex(links["right"]).to_numpy(),
@@ -93,22 +95,6 @@ def _sites(registry: Registry, context: Context, body: pd.DataFrame) -> pd.DataF
     sites["record"] = sites["treats"] & collapse_volumes(sites)
     sites["name"] = number_sites(sites)
     return sites
-
-
-def _report(
-    context: Context,
-    lesions: pd.DataFrame,
-    status: pd.DataFrame,
-    given: pd.DataFrame,
-    links: pd.DataFrame,
-) -> None:
-    unknown = status.loc[status["status"].isna() & status["grade"].notna(), "key"]
-    if len(unknown):
-        context.issues.add("SD0005", "", unknown[:200], len(unknown))
-    with_lesions = given[is_among(given["subject"], lesions["subject"])]
-    alone = with_lesions[~with_lesions.index.isin(links["right"])]
-    if len(alone):
-        context.issues.add("SD0006", "", alone["course"].unique()[:200], len(alone))
 
 
 def _add_columns(

@@ -1,6 +1,7 @@
 """Issues: what is wrong with the data, as data.
 
-Codes are two letters and four digits: FH source, CT terminology, SD SDTM, AD ADaM, RS response.
+Codes are two letters and four digits: FH source, CT terminology, SD SDTM, AD ADaM, RS response, QC
+conformance rules (`conformance/`).
 A message never holds a value that could identify a person: it names resources, records, codes
 and counts.
 """
@@ -117,7 +118,6 @@ CATALOGUE: dict[str, Kind] = {
         "Irradiation of the lesion cannot be determined",
         "review; it counts as neither irradiated nor not",
     ),
-    "SD0006": Kind(W_, "Radiotherapy course is linked to no lesion", "name the treated lesion"),
     "SD0007": Kind(
         W_,
         "No study treatment is named; every administration is taken as study treatment",
@@ -185,9 +185,6 @@ CATALOGUE: dict[str, Kind] = {
         "Date of death is that of the disposition",
         "query DTHDTC; OS and PFS use the date of the disposition",
     ),
-    "AD0011": Kind(
-        E_, "Fatal adverse event without a recorded death", "query the death; OS is censored"
-    ),
     "AD0018": Kind(
         W_,
         "Groups of subjects cannot be compared",
@@ -205,7 +202,9 @@ CATALOGUE: dict[str, Kind] = {
     ),
     # RS: response
     "RS0001": Kind(
-        W_, "Target lesion has no baseline measurement", "the subject has no adequate baseline"
+        W_,
+        "Subject has no baseline with all target lesions",
+        "measure them before treatment; only PD over a later sum can be said",
     ),
     "RS0002": Kind(W_, "Measurement is negative and was left out", "correct it in the source"),
     "RS0003": Kind(
@@ -213,12 +212,9 @@ CATALOGUE: dict[str, Kind] = {
         "Lesion is measured more than once in one assessment; the latest is used",
         "remove the duplicate",
     ),
-    "RS0004": Kind(W_, "Measurement belongs to no identified lesion", "identify the lesion in TU"),
     "RS0005": Kind(
         W_, "Nodal target is measured by its longest diameter only", "give the short axis"
     ),
-    "RS0006": Kind(W_, "Assessment is dated after death", "correct one of the two dates"),
-    "RS0007": Kind(W_, "Scan dates within one assessment are far apart", "check the time point"),
     "RS0008": Kind(
         N_,
         "Several evaluators; one is used for the derived response",
@@ -242,9 +238,6 @@ CATALOGUE: dict[str, Kind] = {
         "Lesion was irradiated off protocol and is not evaluable from then on",
         "check that the course is off protocol",
     ),
-    "RS0013": Kind(
-        W_, "New lesion is recorded before any post-baseline assessment", "check date and role"
-    ),
     "RS0014": Kind(
         N_,
         "Collected response is not used in the analysis",
@@ -265,7 +258,78 @@ CATALOGUE: dict[str, Kind] = {
         "Non-irradiated lesion has protocol radiotherapy; from then on it counts in ALL only",
         "correct TUIRRAD or the link of the course",
     ),
+    # QC: conformance rules
+    "QC0001": Kind(W_, "Too many target lesions", "keep the targets of the protocol, see [checks]"),
+    "QC0002": Kind(W_, "Target lesion is too small to be measured", "record it as non-target"),
+    "QC0003": Kind(
+        W_, "Node of 10 to below 15 mm is recorded as target", "record it as non-target"
+    ),
+    "QC0004": Kind(
+        W_,
+        "Target lesion was irradiated before and has not progressed since",
+        "give TUPRVIRP = Y if it has, else record it as non-target",
+    ),
+    "QC0005": Kind(
+        W_, "Target lesion has no baseline measurement", "give the measurement, or query the role"
+    ),
+    "QC0006": Kind(
+        W_,
+        "Result belongs to no identified lesion and is not used",
+        "identify the lesion in TU, or correct TRLNKID",
+    ),
+    "QC0007": Kind(
+        W_,
+        "New lesion is recorded at baseline and does not count there",
+        "check date and role",
+    ),
+    "QC0008": Kind(
+        W_,
+        "Lesion is assessed by another method than at baseline",
+        "give TRREASNE and no size if the methods do not compare",
+    ),
+    "QC0009": Kind(
+        W_, "Collected sum is not that of the lesions", "correct the sum, or the diameters"
+    ),
+    "QC0010": Kind(
+        W_,
+        "Collected response is not the derived one",
+        "see results/concordance.csv; query the response, or the measurements",
+    ),
+    "QC0011": Kind(
+        W_,
+        "Disease after a complete response without progression",
+        "query: either the CR was none, or it is PD",
+    ),
+    "QC0012": Kind(W_, "Response after progression", "query the progression, or the response"),
+    "QC0013": Kind(
+        W_, "Progression of targets with too small an increase", "query the target response"
+    ),
+    "QC0014": Kind(N_, "Not evaluated, and no reason is given", "give the reason"),
+    "QC0015": Kind(
+        W_,
+        "Irradiation of the lesion and radiotherapy records disagree",
+        "link the course to the lesion by PRLNKID or RELREC, or correct TUIRRAD",
+    ),
+    "QC0016": Kind(W_, "Radiotherapy course is linked to no lesion", "name the treated lesion"),
+    "QC0017": Kind(W_, "Scan dates within one assessment are far apart", "check the time point"),
+    "QC0018": Kind(
+        W_, "Assessment is dated after death or the data cut", "correct one of the two dates"
+    ),
+    "QC0019": Kind(W_, "Contact is dated after death", "query DTHDTC, or the date of the contact"),
+    "QC0020": Kind(
+        E_, "Fatal adverse event without a recorded death", "query the death; OS is censored"
+    ),
 }
+
+RETIRED: dict[str, str] = {
+    "SD0006": "QC0016",
+    "AD0011": "QC0020",
+    "RS0004": "QC0006",
+    "RS0006": "QC0018",
+    "RS0007": "QC0017",
+    "RS0013": "QC0007",
+}
+"""Codes that are not given any more, and what says it now; they mean nothing else ever again."""
 
 
 @dataclass(frozen=True, slots=True)

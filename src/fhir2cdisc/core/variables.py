@@ -61,6 +61,6 @@ def report(
     shown = frame.iloc[rows[:200]]
     names = shown[keys[0]].astype("str")
     for key in keys[1:]:
-        value = shown[key].astype("str").str.replace(r"\.0$", "", regex=True)
+        value = text(shown, key).str.replace(r"\.0$", "", regex=True)
         names = names + f" {key} " + value.fillna("none")
     issues.add(code, message, names.tolist(), len(rows))

@@ -14,5 +14,6 @@ RELATIONS = (
     Relation("PR", "PRLNKID", "ONE", "EX", "EXLNKID", "ONE"),
 )
 
-# A site of radiotherapy and the lesions it treats, record by record.
-TREATS = RecordRelation("PR", "PRLNKID", "TU", "TULNKID")
+# A site of radiotherapy and the lesions it treats, record by record; protocol radiotherapy may be
+# in EX alone ([radiotherapy] domain).
+TREATS = RecordRelation((("PR", "PRLNKID"), ("EX", "EXLNKID")), "TU", "TULNKID")

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from fhir2cdisc.core.text import is_among
 from fhir2cdisc.core.variables import date, number, text
 from fhir2cdisc.results.agreement import kappa
 from fhir2cdisc.results.analysis import Analysis
@@ -37,6 +38,10 @@ ONCE = {
     "CBOR": "Best overall response, confirmed",
 }
 _PARTIES = (("INV", "DERIVED"), ("IRC", "DERIVED"), ("INV", "IRC"))
+_READ = [
+    "USUBJID", "PARAMCD", "PARCAT2", "RSLNKGRP", "VISIT", "AVALC", "ADT", "LSCDT", "SRCDOM",
+    "SRCSEQ", "ASEQ",
+]  # fmt: skip
 _TEXTS = (
     "USUBJID", "COMPARED", "PARAMCD", "PARAM", "RSLNKGRP", "VISIT", "READER", "AVALC", "AGAINST",
     "AVALC2",
@@ -77,6 +82,7 @@ def _said(adrs: pd.DataFrame | None) -> pd.DataFrame:
         adrs = pd.DataFrame({"USUBJID": pd.Series(dtype="str")})
     names = [*AT_ASSESSMENTS, *ONCE]
     meaning = {name + end: (name, end) for name in names for end in ("", "INV", "IRC")}
+    adrs = adrs.filter(items=_READ)
     adrs = adrs[text(adrs, "PARAMCD").isin(meaning)]
     paramcd, who, value = (text(adrs, name) for name in ("PARAMCD", "PARCAT2", "AVALC"))
     # Without measurements the parameters without ending are those of the first reader.
@@ -108,10 +114,10 @@ def _compared(
     """All parameters of a reader against one other party."""
     mine, others = said[said["party"] == reader], said[said["party"] == against]
     # Best responses are derived for everybody: who was read is seen from what was collected.
-    read = set(mine.loc[mine["collected"], "USUBJID"])
+    read = mine.loc[mine["collected"], "USUBJID"]
     if against != "DERIVED":
-        read &= set(others.loc[others["collected"], "USUBJID"])
-    mine, others = mine[mine["USUBJID"].isin(read)], others[others["USUBJID"].isin(read)]
+        read = read[is_among(read, others.loc[others["collected"], "USUBJID"])]
+    mine, others = (side[is_among(side["USUBJID"], read)] for side in (mine, others))
     parts = []
     for code, param in {**AT_ASSESSMENTS, **ONCE}.items():
         left, right = _of(mine, code), _of(others, code)

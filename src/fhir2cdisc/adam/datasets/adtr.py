@@ -123,7 +123,7 @@ def derive(
     References:
         RECIST 1.1 (Eisenhauer 2009), sections 4.3.1 and 4.3.2; ADaMIG v1.3, section 3.3.4.
     """
-    _check(found, data["ADSL"], study, issues)
+    _check(found, issues)
     lists = _Lists()
     parts: list[pd.DataFrame] = []
     for number, (_, group, measure) in enumerate(PARAMETERS.values()):
@@ -381,38 +381,14 @@ def _trace(frame: pd.DataFrame, found: Evaluation) -> list[pd.DataFrame]:
     return out
 
 
-def _check(found: Evaluation, adsl: pd.DataFrame, study: Study, issues: Issues) -> None:
-    """What is wrong with the assessments, told once for all datasets."""
-    visits = found.assessed.visits
-    grid = found.grid
-    has_base = grid.loc[~grid["post"] & grid["value"].notna() & ~grid["partial"], "lesion"]
-    targets = found.found[found.found["ROLE"] == "TARGET"]
-    verbs.report(
-        issues, "RS0001", "TR: target lesion without baseline measurement",
-        targets, ~targets.index.isin(has_base), "USUBJID", "LESID",
-    )  # fmt: skip
+def _check(found: Evaluation, issues: Issues) -> None:
+    """Subjects whose responses have nothing to be compared with."""
     total = found.sums[evaluation.ALL]
+    visits = found.assessed.visits
     none = visits.loc[total["visit"][total["base"].isna()]].drop_duplicates("USUBJID")
     verbs.report(
         issues, "RS0001", "TR: no assessment up to the first treatment has all target lesions",
         none, np.ones(len(none), dtype=bool), "USUBJID",
-    )  # fmt: skip
-    died = verbs.date(adsl, "DTHDT").set_axis(adsl["USUBJID"].astype("str"))
-    after = visits["LSCDT"] > died.reindex(visits["USUBJID"]).set_axis(visits.index)
-    verbs.report(issues, "RS0006", "TR: scan after death", visits, after, "USUBJID", "TRLNKGRP")
-    apart = (visits["LSCDT"] - visits["FSCDT"]).dt.days > study.response.assessment_gap_days
-    verbs.report(
-        issues, "RS0007",
-        f"TR: scans of one assessment more than {study.response.assessment_gap_days} days apart",
-        visits, apart & visits["post"], "USUBJID", "TRLNKGRP",
-    )  # fmt: skip
-    measured = found.assessed.measured
-    early = (found.found["ROLE"] == "NEW").to_numpy()[measured["lesion"]]
-    early &= ~visits["post"].to_numpy(dtype=bool)[measured["visit"]]
-    early_lesions = found.found.index.isin(measured.loc[early, "lesion"])
-    verbs.report(
-        issues, "RS0013", "TR: new lesion at baseline is not counted there",
-        found.found, early_lesions, "USUBJID", "LESID",
     )  # fmt: skip
 
 
