@@ -179,8 +179,8 @@ def test_organ(location: str, expected: str) -> None:
 
 
 def test_findings_of_the_example_study(example: Path) -> None:
-    """Two courses name no lesion; one subject responds after PD, which makes the best response
-    of the reader another one."""
+    """Two courses name no lesion. One subject has a doubtful new lesion that proves real: the
+    derivation dates PD back to the doubt, the reader does not, and calls the rest a response."""
     found = pd.read_csv(example / "results/findings.csv", dtype="str")
     told = found["rule"] + " " + found["USUBJID"].str.slice(-6) + " " + found["record"]
     assert told.tolist() == [

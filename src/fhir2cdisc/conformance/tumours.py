@@ -17,8 +17,8 @@ def too_many_targets(tumours: Tumours) -> pd.DataFrame:
     """Those beyond the limit, in the order of TUSEQ."""
     settings = tumours.study.checks
     targets = tumours.lesions[tumours.lesions["role"] == "TARGET"]
-    group = targets["irradiated"].fillna("") if settings.targets_by_group else ""
-    keys = targets[["USUBJID", "reader"]].assign(group=group)
+    irradiated = targets["irradiated"].eq("Y") & settings.targets_by_group
+    keys = targets[["USUBJID", "reader"]].assign(group=irradiated)
     number_of = keys.groupby(list(keys)).cumcount()
     in_organ = keys.assign(organ=targets["organ"]).groupby([*keys, "organ"]).cumcount()
     most, of_organ = settings.max_targets, settings.max_targets_per_organ

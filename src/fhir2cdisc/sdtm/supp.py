@@ -120,7 +120,11 @@ def merge_supp(
         for name in names:
             mine = (keyed["QNAM"] == name).to_numpy()
             found = pd.DataFrame(
-                {"USUBJID": keyed["USUBJID"][mine], "link": right[mine], "v": keyed["QVAL"][mine]}
+                {
+                    "USUBJID": keyed["USUBJID"][mine],
+                    "link": right[mine],
+                    "v": text(keyed, "QVAL")[mine],
+                }
             ).drop_duplicates(["USUBJID", "link"])
             keys = pd.DataFrame({"USUBJID": out["USUBJID"], "link": left})
             values = keys.merge(found, "left", ["USUBJID", "link"], validate="m:1")["v"]
