@@ -74,6 +74,7 @@ def test_an_explanation_says_something(name: str) -> None:
         ("NRCR", ("NRCR",), "Share of all non-irradiated target lesions"),
         ("confirm_days", ("response.confirm_days",), "at least 28 days later"),
         ("visits", ("visits",), "SCREENING = -1"),
+        ("q05", ("Q05",), "Every target lesion is measured at baseline."),
     ],
 )
 def test_a_name_is_explained(asked: str, names: tuple[str, ...], said: str) -> None:

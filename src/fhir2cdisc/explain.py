@@ -20,6 +20,7 @@ from fhir2cdisc.adam.lesion_records import PARAMETERS as LESIONS
 from fhir2cdisc.adam.parameters import definitions, parameters_of
 from fhir2cdisc.adam.response_records import PARAMETERS as RESPONSES
 from fhir2cdisc.adam.rules import RULES
+from fhir2cdisc.conformance import CHECKS
 from fhir2cdisc.core.column import Column, Origin
 from fhir2cdisc.core.derivation import Derivation
 from fhir2cdisc.core.issue import CATALOGUE, Issues
@@ -82,6 +83,10 @@ def explanations(study: Study) -> Iterator[Explanation]:
     for code, issue in CATALOGUE.items():
         facts = (("Severity", str(issue.severity)), ("To do", issue.hint))
         yield Explanation((code,), "issue", issue.title, "", facts)
+    for check in CHECKS:
+        title = CATALOGUE[check.code].title
+        about = (("Issue", check.code), ("Source", check.source), ("Needs", ", ".join(check.needs)))
+        yield Explanation((check.id,), "conformance rule", title, check.rule, about)
 
 
 def _asked_as(one: Explanation) -> set[str]:
@@ -108,7 +113,7 @@ def _not_known(unknown: Sequence[str], everything: Iterable[Explanation]) -> str
         said.append(name + (f" (nearest: {', '.join(near)})" if near else ""))
     return (
         f"nothing is named {', '.join(said)}; a name is that of a dataset, variable, parameter, "
-        "result, setting or issue"
+        "result, setting, issue or conformance rule"
     )
 
 
