@@ -186,9 +186,9 @@ def test_the_summary_counts_pairs_of_the_analysis_set() -> None:
     adsl = pd.DataFrame({"USUBJID": [f"{n:02}" for n in range(1, 6)]}, dtype="str")
     for name in ("ENRLFL", "ITTFL", "FASFL", "SAFFL", "EVLFL", "BLADEQFL", "DTHFL"):
         adsl[name] = pd.Series(["Y", "Y", "Y", "Y", "N"], dtype="str")
-    for name in ("NTRGB", "NTRGNI", "NTRGIR"):
+    for name in ("NTRGB", "NTRGNI", "NTRGIR", "NTRGLD"):
         adsl[name] = 1.0
-    adsl["STARTDT0"] = adsl["DTHDT"] = pd.Timestamp("2021-03-01")
+    adsl["STARTDT0"] = adsl["DTHDT"] = adsl["CUT6DT"] = pd.Timestamp("2021-03-01")
     data = {"ADSL": adsl, "ADRS": adrs}
     data["CONCORDANCE"] = compare_responses(data, Study())
     table = compute_endpoints(data, Study(), Issues())
