@@ -82,6 +82,9 @@ USUBJID | PARAMCD | PARCAT2      | AVALC
 01      | ACRNL   | DERIVED      | N
 02      | ACRNL   | DERIVED      | Y
 03      | ACRNL   | DERIVED      | N
+01      | IBOR    | DERIVED      | iPR
+02      | IBOR    | DERIVED      | iCR
+03      | IBOR    | DERIVED      | iUPD
 01      | OVR     | DERIVED      | PR
 02      | OVR     | DERIVED      | PR
 """
@@ -149,6 +152,7 @@ USUBJID | TRTEMFL | AE3FL | TRAE3FL | ANL01FL | ATOXGR | AEREL   | AERELRT | AST
         ("ORR-UNCONFIRMED", 2, 4, 50, "the response of 02 was not confirmed"),
         ("ORR-VOLUME", None, 4, "NE", "no volume response was derived"),
         ("ORR-EVALUABLE", 1, 2, 50, "the evaluable only"),
+        ("IORR", 2, 4, 50, "iPR of 01 and iCR of 02"),
         ("NRCR", 2, 4, 50, "all non-irradiated targets"),
         ("NRCR-NAIVE", 2, 4, 50, "the same share"),
         ("NRCR-EVALUABLE", 2, 3, 200 / 3, "without the lesion that cannot be evaluated"),

@@ -130,7 +130,7 @@ def test_a_new_lesion_that_only_tu_knows_is_progression_on_its_date() -> None:
     data["TU"] = pd.concat([data["TU"], new], ignore_index=True)
     issues = Issues()
     assert overall(data, issues) == ["SD", "PD", "SD"]
-    assert [issue.code for issue in issues] == ["RS0011"]
+    assert [issue.code for issue in issues] == ["RS0011", "RS0020"]
 
 
 def test_other_evaluators_are_told_and_not_used() -> None:

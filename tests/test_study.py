@@ -88,6 +88,10 @@ REFUSED = {
     "a visit without a name": ('[visits]\n" " = 1', "a visit has no name  @ visits"),
     "a visit twice": ('[visits]\n"Week 6" = 6\n"WEEK  6" = 7', "WEEK 6 is there twice"),
     "where it is itself": ('file = "x"', "unknown key  @ file"),
+    "a window that ends before it begins": (
+        "[irecist]\nconfirm_max_days = 20",
+        "confirm_max_days is less than confirm_min_days  @ irecist",
+    ),
     "a rule that there is not": ('[endpoints]\nnrcr_rule = "most"', "@ endpoints.nrcr_rule"),
     "a domain without mapping": (
         '[mapping.XX.columns]\nXXTERM = { const = "1" }',

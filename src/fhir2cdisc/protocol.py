@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from fhir2cdisc.study import Study
 
 RECIST = "RECIST 1.1 (Eisenhauer 2009)"
+IRECIST = "iRECIST (Seymour 2017), Table 2"
 OURS = "decision of this program"
 STUDY = "the study itself"
 
@@ -219,6 +220,39 @@ SENTENCES: Mapping[str, Says] = {
     "response.reading_window_days": Says(
         "Where no link group joins them, a collected response is compared with the assessment "
         "whose last scan is nearest, at most {value} days away."
+    ),
+    # [irecist]
+    "irecist.enabled": _either(
+        "Responses by iRECIST are derived beside those of RECIST 1.1: exploratory.",
+        "No responses by iRECIST are derived.",
+    ),
+    "irecist.confirm_min_days": _or_none(
+        "By iRECIST progression is confirmed {value} days or more after the first scan that "
+        "shows it.", "By iRECIST any later scan can confirm a progression.", IRECIST,
+    ),
+    "irecist.confirm_max_days": Says(
+        "By iRECIST a confirmation later than {value} days counts and is flagged.", IRECIST
+    ),
+    "irecist.confirm_tolerance_days": _or_none(
+        "By iRECIST a confirmation may come {value} day(s) early or late.",
+        "By iRECIST a confirmation may come no day early or late.",
+        "working group of iRECIST: up to 2 days",
+    ),
+    "irecist.confirm_abs_mm": Says(
+        "By iRECIST progression of target lesions is confirmed by a sum {value} mm or more above "
+        "that at the unconfirmed progression.", IRECIST,
+    ),
+    "irecist.new_abs_mm": Says(
+        "By iRECIST the sum of the new lesions that are measured confirms progression {value} mm "
+        "or more above that at the unconfirmed progression.", IRECIST,
+    ),
+    "irecist.early_new_lesion": _either(
+        "By iRECIST a further new lesion confirms progression on an earlier scan, too.",
+        "By iRECIST a further new lesion does not confirm progression on an earlier scan.",
+    ),
+    "irecist.increase_states": _or_none(
+        "By iRECIST a lesion that is not measured has grown further if its state is {value}.",
+        "By iRECIST no state of a lesion that is not measured says of itself that it has grown.",
     ),
     # [endpoints]
     "endpoints.start": _choice(

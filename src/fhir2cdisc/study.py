@@ -12,9 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from fhir2cdisc.core.column import Column
 from fhir2cdisc.core.dates import is_date
@@ -80,7 +87,7 @@ class Response(_Settings):
     """[response] (RECIST 1.1; section numbers of Eisenhauer 2009)."""
 
     criteria: str = "RECIST 1.1"
-    """RSCAT and PARCAT3."""
+    """RSCAT and PARCAT3. If it is iRECIST, what is derived by RECIST 1.1 is called so."""
     pr_pct: float = Field(default=30, gt=0, lt=100)
     """Decrease from baseline for PR, percent, inclusive (4.3.1)."""
     pd_pct: float = Field(default=20, gt=0)
@@ -147,6 +154,42 @@ class Response(_Settings):
     reading_window_days: int = Field(default=14, ge=0)
     """Days between a collected response and the assessment it is compared with, where no link
     group joins them."""
+
+    @property
+    def derived_by(self) -> str:
+        """Criteria of the derived responses: `criteria`, but never iRECIST, see [irecist]."""
+        return "RECIST 1.1" if self.criteria.upper() == "IRECIST" else self.criteria
+
+
+class Irecist(_Settings):
+    """[irecist] (Seymour 2017): exploratory beside RECIST 1.1."""
+
+    enabled: bool = True
+    """Whether responses by iRECIST are derived from the measurements."""
+    confirm_min_days: int = Field(default=28, ge=0)
+    """Days after iUPD from which a scan can confirm it."""
+    confirm_max_days: int = Field(default=56, ge=0)
+    """Days after iUPD until which it is to be confirmed; a later confirmation counts, flagged."""
+    confirm_tolerance_days: int = Field(default=2, ge=0)
+    """Days by which a confirmation may come earlier or later than that, unflagged."""
+    confirm_abs_mm: float = Field(default=5, ge=0)
+    """Increase of the sum of targets over that at iUPD that confirms it, mm, inclusive."""
+    new_abs_mm: float = Field(default=5, ge=0)
+    """The same for the sum of the new lesions that are measured."""
+    early_new_lesion: bool = True
+    """Whether a further new lesion confirms on an earlier scan, too: such a scan is not planned
+    and taken as made for new symptoms."""
+    increase_states: Texts = (
+        "FURTHER ENLARGEMENT FROM NADIR", "FURTHER ENLARGEMENT", "INCREASED",
+    )  # fmt: skip
+    """TUMSTATE values that mean further growth of a non-target lesion or of a new one that is not
+    measured, where RS has no NTLWIND or NEWLWIND of the assessment."""
+
+    @model_validator(mode="after")
+    def _window(self) -> Self:
+        if self.confirm_max_days < self.confirm_min_days:
+            raise ValueError("confirm_max_days is less than confirm_min_days")
+        return self
 
 
 class Endpoints(_Settings):
@@ -235,6 +278,7 @@ class Study(_Settings):
     treatment: Treatment = Treatment()
     radiotherapy: Radiotherapy = Radiotherapy()
     response: Response = Response()
+    irecist: Irecist = Irecist()
     endpoints: Endpoints = Endpoints()
     checks: Checks = Checks()
     fhir: Fhir = Fhir()

@@ -39,10 +39,11 @@ TESTS = {"LDIAM": 0, "LPERP": 1, "DIAMETER": 2, "VOLUME": 3, "TUMSTATE": 4, "LNS
 _IN_MM3 = {"ML": 1000.0, "CM3": 1000.0, "CC": 1000.0, "CM^3": 1000.0}
 TOO_SMALL = "TOO SMALL TO MEASURE"
 
-# States of a lesion without a measured diameter.
-ABSENT, PRESENT, EQUIVOCAL, UNEQUIVOCAL = 1.0, 2.0, 3.0, 4.0
+# States of a lesion without a measured diameter, the higher the worse.
+ABSENT, PRESENT, ENLARGED, EQUIVOCAL, UNEQUIVOCAL = 1.0, 2.0, 3.0, 4.0, 5.0
 _STATES = {
     "ABSENT": ABSENT, "NON-PATHOLOGICAL": ABSENT,
+    "ENLARGEMENT": ENLARGED, "ENLARGEMENT FROM NADIR": ENLARGED,
     "EQUIVOCAL": EQUIVOCAL, "UNEQUIVOCAL": UNEQUIVOCAL,
     "NOT EVALUABLE": np.nan, "NE": np.nan, "NOT ASSESSABLE": np.nan, "UNKNOWN": np.nan,
 }  # fmt: skip
@@ -56,8 +57,9 @@ class Assessed(NamedTuple):
     ``post`` (after the baseline limit). `measured`, sorted by visit and lesion: ``value``
     (thousandths of mm; the short axis of a node), ``sphere``, ``prolate`` and ``collected``
     volume (mm3, missing if it cannot be had), ``state`` (`ABSENT` to `UNEQUIVOCAL`), ``worse``
-    (the reader calls a non-target lesion progressed), ``scan`` (days), ``partial`` (a part of a
-    split lesion is missing), ``merged``, ``across`` (counts in ALL, but in no other group: merged
+    (the reader calls a non-target lesion progressed), ``increased`` (the reader says that the
+    lesion has grown since progression, as iRECIST asks), ``scan`` (days), ``partial`` (a part of
+    a split lesion is missing), ``merged``, ``across`` (counts in ALL, but in no other group: merged
     with a lesion of another group, or irradiated by protocol against its group). `records`:
     ``visit``, ``lesion``, ``test`` (number of TRTESTCD, `TESTS`), USUBJID and TRSEQ of every TR
     record used.
@@ -74,9 +76,10 @@ class Assessed(NamedTuple):
 def lesions(data: Mapping[str, pd.DataFrame], study: Study, issues: Issues) -> pd.DataFrame:
     """One row per subject and lesion, sorted: USUBJID, LESID, ROLE, LESGRP, NODAL and TU variables.
 
-    LESID is TULNKID. ROLE is TARGET, NON-TARGET or NEW. LESGRP is IRRAD, NONIRRAD or LOWDOSE from
-    SUPPTU.TUIRRAD and TUIRRLVL; it is missing where that is undetermined, and such a lesion
-    belongs to group ALL only. NODAL is True where TULOC names a lymph node. Parts of a split
+    LESID is TULNKID. ROLE is TARGET, NON-TARGET or NEW (also for NEW TARGET and NEW NON-TARGET of
+    iRECIST, which TUSTRESC tells apart). LESGRP is IRRAD, NONIRRAD or LOWDOSE from SUPPTU.TUIRRAD
+    and TUIRRLVL; it is missing where that is undetermined, and such a lesion belongs to group ALL
+    only. NODAL is True where TULOC names a lymph node. Parts of a split
     lesion and merged lesions are no rows of their own. Only records of the study's evaluator, or
     of none, count.
 
@@ -97,11 +100,13 @@ def lesions(data: Mapping[str, pd.DataFrame], study: Study, issues: Issues) -> p
         issues, "RS0016", "TU: TUIRRAD and TUIRRLVL contradict one another",
         tu, contradict, "USUBJID", "TULNKID",
     )  # fmt: skip
+    role = verbs.text(tu, "TUSTRESC").str.upper().str.strip()
     table = pd.DataFrame(
         {
             "USUBJID": tu["USUBJID"].astype("str"),
             "LESID": verbs.text(tu, "TULNKID"),
-            "ROLE": verbs.text(tu, "TUSTRESC").str.upper().str.strip().map(_ROLES).astype("str"),
+            "ROLE": role.map(_ROLES).astype("str"),
+            "TUSTRESC": role,
             "LESGRP": group,
             "NODAL": is_lymph_node(verbs.text(tu, "TULOC")),
             "TULOC": verbs.text(tu, "TULOC"),
@@ -256,6 +261,7 @@ def _records(data: Mapping[str, pd.DataFrame], study: Study, issues: Issues) -> 
     number = verbs.number(tr, "TRSTRESN").fillna(pd.Series(verbs.take(spelled, result, np.nan)))
     states = np.array([_STATES.get(r, PRESENT) for r in upper], dtype=np.float64)
     worse = np.array([r in study.response.nt_pd_states for r in upper], dtype=bool)
+    increased = np.array([r in study.irecist.increase_states for r in upper], dtype=bool)
     stated = test.ge(4).to_numpy() & done
     return pd.DataFrame(
         {
@@ -270,6 +276,7 @@ def _records(data: Mapping[str, pd.DataFrame], study: Study, issues: Issues) -> 
             "small": small,
             "state": np.where(stated, verbs.take(states, result, np.nan), np.nan),
             "worse": stated & verbs.take(worse, result, missing=False),
+            "increased": stated & verbs.take(increased, result, missing=False),
             "scan": verbs.days_of(verbs.date(tr, "TRDTC")),
         }
     )
@@ -302,6 +309,7 @@ def _with_unmeasured_new_lesions(
             "small": False,
             "state": PRESENT,
             "worse": False,
+            "increased": False,
             "scan": verbs.days_of(new["TUDT"]),
         }
     )
@@ -498,6 +506,7 @@ def _measured(
             "collected": of(("VOLUME",), "number", np.nan),
             "state": np.where(np.isnan(state), measured_state, state),
             "worse": of(("TUMSTATE", "LNSTATE"), "worse", 0.0) > 0,
+            "increased": of(("TUMSTATE", "LNSTATE"), "increased", 0.0) > 0,
             "scan": scan,
             "partial": False,
             "merged": False,
@@ -532,7 +541,7 @@ def _of_parents(parts: pd.DataFrame, kind: npt.NDArray[Any], link: Ints) -> pd.D
         parts[name] = parts[name].where(~gone, 0.0)
     parts["merged"] = parts["kind"].isin(["merged", "absorbed"])
     grouped = parts.groupby(keys)
-    out = grouped[["state", "worse", "scan", "merged", "across"]].max()
+    out = grouped[["state", "worse", "increased", "scan", "merged", "across"]].max()
     out[sizes] = grouped[sizes].sum(min_count=1)
     pieces = parts[parts["kind"] == "part"]
     first = pieces.groupby(["lesion", "link"])["visit"].min().rename("first").reset_index()
@@ -541,7 +550,7 @@ def _of_parents(parts: pd.DataFrame, kind: npt.NDArray[Any], link: Ints) -> pd.D
     known = grouped["known"].sum()
     out["partial"] = known < expected.reindex(out.index).fillna(0)
     return out.reset_index()[
-        [*keys, *sizes, "state", "worse", "scan", "partial", "merged", "across"]
+        [*keys, *sizes, "state", "worse", "increased", "scan", "partial", "merged", "across"]
     ]
 
 
@@ -559,7 +568,7 @@ def _account_for_local_treatment(
     after = _after_first(measured, treated[~protocol], len(found))
     after &= (found["ROLE"] != "NEW").to_numpy()[measured["lesion"]]
     measured.loc[after, ["value", "sphere", "prolate", "collected", "state"]] = np.nan
-    measured.loc[after, "worse"] = False
+    measured.loc[after, ["worse", "increased"]] = False
     spared = ((found["LESGRP"] == "NONIRRAD") & (found["ROLE"] == "TARGET")).to_numpy()
     moved = _after_first(measured, treated[protocol], len(found)) & spared[measured["lesion"]]
     measured.loc[moved, "across"] = True

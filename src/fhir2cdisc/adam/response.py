@@ -15,7 +15,15 @@ import numpy as np
 import pandas as pd
 
 from fhir2cdisc.adam import verbs
-from fhir2cdisc.adam.lesion import ABSENT, EQUIVOCAL, MICRONS, PRESENT, UNEQUIVOCAL, Assessed
+from fhir2cdisc.adam.lesion import (
+    ABSENT,
+    ENLARGED,
+    EQUIVOCAL,
+    MICRONS,
+    PRESENT,
+    UNEQUIVOCAL,
+    Assessed,
+)
 from fhir2cdisc.adam.verbs import Bools, Floats, Ints
 from fhir2cdisc.study import Response
 
@@ -187,11 +195,9 @@ def new_lesions(found: pd.DataFrame, assessed: Assessed) -> pd.DataFrame:
     mine = (found["ROLE"] == "NEW").to_numpy()[table["lesion"]] & post[table["visit"]]
     table = table[mine].sort_values(["lesion", "visit"])
     visit, scan = table["visit"].to_numpy(), table["scan"].to_numpy()
-    sure = table["state"].isin([PRESENT, UNEQUIVOCAL]).to_numpy()
-    doubt = (table["state"] == EQUIVOCAL).to_numpy()
-    verdict = pd.Series(np.select([sure, table["state"] == ABSENT], [1.0, 0.0], np.nan))
-    later = verdict.groupby(table["lesion"].to_numpy()).bfill().to_numpy()
-    turns = doubt & (later == 1)
+    state = table["state"].to_numpy(dtype=np.float64)
+    sure, turns = is_sure(state, table["lesion"].to_numpy())
+    doubt = state == EQUIVOCAL
     out = np.zeros(count, dtype=np.int64)
     out[visit[doubt]] = NEW_EQUIVOCAL
     out[visit[sure]] = NEW_UNEQUIVOCAL
@@ -205,6 +211,17 @@ def new_lesions(found: pd.DataFrame, assessed: Assessed) -> pd.DataFrame:
             "turn_day": earliest(visit[turns], scan[turns], count),
         }
     )
+
+
+def is_sure(state: Floats, lesion: Ints) -> tuple[Bools, Bools]:
+    """Where a new lesion is without doubt, and where a doubt about it proves right later.
+
+    The rows are sorted by lesion and time; a lesion that was absent in between proves nothing.
+    """
+    sure = np.isin(state, (PRESENT, ENLARGED, UNEQUIVOCAL))
+    verdict = pd.Series(np.select([sure, state == ABSENT], [1.0, 0.0], np.nan))
+    later = verdict.groupby(lesion).bfill().to_numpy()
+    return sure, (state == EQUIVOCAL) & (later == 1)
 
 
 def overall_response(target: Ints, nontarget: Ints, new: Ints) -> Ints:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fhir2cdisc.adam import evaluation, response, verbs
+from fhir2cdisc.adam import evaluation, irecist, response, verbs
 from fhir2cdisc.adam.evaluation import Evaluation, Timing
 from fhir2cdisc.adam.response import CR, NE, NON_CR_NON_PD, PD, PR, SD
 from fhir2cdisc.adam.verbs import Bools, Floats, Ints
@@ -19,13 +19,17 @@ from fhir2cdisc.study import Response, Study
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """PARAM and what goes with it; `reader` is INV or IRC for what a reader said."""
+    """PARAM and what goes with it; `reader` is INV or IRC for what a reader said.
+
+    `criteria` is PARCAT3 where it is not the study's.
+    """
 
     param: str
     group: str = "ALL"
     category: str = "Tumor Response"
     volume: bool = False
     reader: str = ""
+    criteria: str = ""
 
 
 _NI = "of Non-Irradiated Target Lesions"
@@ -96,12 +100,32 @@ _OF_COLLECTED = {
     "BOR": "Best Overall Response",
     "CBOR": "Best Overall Response, Confirmed",
 }
+_IRECIST = {
+    "IOVR": "Overall iRECIST Response",
+    "IBOR": "Best Overall iRECIST Response",
+    "IUPD": "Unconfirmed iRECIST Progression",
+    "ICPD": "Confirmed iRECIST Progression",
+    "IPD": "iRECIST Progression",
+}
+_COLLECTED_IRECIST = {
+    "ITRG": "Target iRECIST Response",
+    "INTRG": "Non-Target iRECIST Response",
+    "IBEST": "Best Overall iRECIST Response as Collected",
+    "NTLW": "Non-Target Lesion Worsening",
+    "NEWLW": "New Lesion Worsening",
+}
 _BY = {"INV": "by Investigator", "IRC": "by Independent Assessor"}
 # In the order of PARAMCD, which is the order of the records.
 PARAMETERS = dict(
     sorted(
         {
             **_DERIVED,
+            **{code: Parameter(text, criteria=irecist.CRITERIA) for code, text in _IRECIST.items()},
+            **{
+                code + reader: Parameter(f"{text} {by}", reader=reader, criteria=irecist.CRITERIA)
+                for reader, by in _BY.items()
+                for code, text in {**_IRECIST, **_COLLECTED_IRECIST}.items()
+            },
             **{
                 code + reader: Parameter(f"{param} {by}", reader=reader)
                 for reader, by in _BY.items()

@@ -338,6 +338,47 @@ _ONCE = {
     "NACT": Rule("Y with ADSL.NACTDT if a new anticancer therapy began, else N."),
 }
 
+# -- ADRS: by iRECIST -------------------------------------------------------------------------
+
+_SEYMOUR = ("iRECIST (Seymour 2017, Lancet Oncol 18:e143), Tables 2 and 3",)
+_AT_VISITS_BY_IRECIST = {
+    "IOVR": Rule(
+        "Response by iRECIST at each assessment: as OVR until a PD, which is iUPD. From "
+        "{irecist.confirm_min_days} days after it on iCPD if the sum of the targets is at least "
+        "{irecist.confirm_abs_mm:g} mm above that at the iUPD, that of the new lesions at least "
+        "{irecist.new_abs_mm:g} mm, a non-target lesion that had progressed or a new one that is "
+        "not measured has grown (NTLWIND, NEWLWIND in RS, else TUMSTATE), there is a further new "
+        "lesion, or what had not progressed does. iCR, iPR or iSD again if none is met any more "
+        "and the new lesions are gone or the targets respond better than at the iUPD; a later "
+        "progression is then measured from the nadir. Else iUPD, or NE if nothing was evaluated.",
+        _SEYMOUR,
+        ("irecist.confirm_tolerance_days", "irecist.early_new_lesion", "irecist.increase_states"),
+    ),
+}
+_ONCE_BY_IRECIST = {
+    "IBOR": Rule(
+        "Best response by iRECIST, in the order iCR, iPR, iSD, NON-iCR/NON-iUPD, iCPD, iUPD, NE, "
+        "of the assessments from the start (ADSL.STARTDT0) up to the first iCPD and not after a "
+        "new anticancer therapy; iSD and NON-iCR/NON-iUPD from day {response.sd_min_days} after "
+        "the start on, before that they are NE. iCPD has the date of its iUPD. MISSING without "
+        "any assessment.",
+        _SEYMOUR,
+    ),
+    "IUPD": Rule("Y with the date of the first iUPD that IBOR looks at, else N.", _SEYMOUR),
+    "ICPD": Rule(
+        "Y if there is an iCPD that IBOR looks at, with the date of the first iUPD of that "
+        "progression, else N. CRIT1FL is Y if the iCPD comes more than "
+        "{irecist.confirm_max_days} days later.",
+        _SEYMOUR,
+        ("irecist.confirm_tolerance_days",),
+    ),
+    "IPD": Rule(
+        "Y with the date of the first iUPD of the progression that ends in iCPD, or that no "
+        "response or stable disease follows, else N.",
+        _SEYMOUR,
+    ),
+}
+
 # -- ADRS: of a reader ------------------------------------------------------------------------
 
 _READERS = {
@@ -351,6 +392,14 @@ _COLLECTED = {
     "NEWL": "NEWLPROG",
     "BEST": "BESTRESP",
 }
+_COLLECTED_BY_IRECIST = {
+    "IOVR": "OVRLRESP",
+    "ITRG": "TRGRESP",
+    "INTRG": "NTRGRESP",
+    "IBEST": "BESTRESP",
+    "NTLW": "NTLWIND",
+    "NEWLW": "NEWLWIND",
+}
 _FROM_READER = ("PD", "RSP", "CRSP", "CCB", "BOR", "CBOR")
 
 
@@ -362,10 +411,16 @@ def _of_readers() -> dict[str, Rule]:
                 f"RSSTRESC of {test} in RS as {reader} gave it, by {{response.criteria}}.",
                 also=("response.evaluator",),
             )
-        for code in _FROM_READER:
-            rule = _ONCE[code]
+        for code, test in _COLLECTED_BY_IRECIST.items():
             found[code + ending] = Rule(
-                f"{rule.text} From the responses of {reader} in RS (OVR{ending}) instead of "
+                f"RSSTRESC of {test} in RS as {reader} gave it, by iRECIST.",
+                also=("response.evaluator",),
+            )
+        once = {code: _ONCE[code] for code in _FROM_READER} | _ONCE_BY_IRECIST
+        for code, rule in once.items():
+            source = "IOVR" if code in _ONCE_BY_IRECIST else "OVR"
+            found[code + ending] = Rule(
+                f"{rule.text} From the responses of {reader} in RS ({source}{ending}) instead of "
                 "measurements, for subjects whom that reader assessed.",
                 rule.cites,
                 (*rule.also, "response.cr_then_lesser"),
@@ -378,6 +433,6 @@ RULES: Mapping[str, Mapping[str, Rule]] = {
     | {f"SVOL{ending}": _volumes(ending) for ending in _OF}
     | {f"VPCHG{ending}": _mean_changes(ending) for ending in _OF},
     "ADLES": _LESIONS,
-    "ADRS": _AT_VISITS | _ONCE | _of_readers(),
+    "ADRS": _AT_VISITS | _ONCE | _AT_VISITS_BY_IRECIST | _ONCE_BY_IRECIST | _of_readers(),
 }
 """Dataset -> PARAMCD -> its rule."""

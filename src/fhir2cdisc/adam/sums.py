@@ -40,22 +40,8 @@ def target_grid(found: pd.DataFrame, assessed: Assessed, study: Study) -> pd.Dat
     """
     visits, measured = assessed.visits, assessed.measured
     subjects = visits["subject"].to_numpy(dtype=np.int64)
-    n = int(subjects.max()) + 1 if len(visits) else 0
-    size = np.bincount(subjects, minlength=n)
-    start = np.cumsum(size) - size
-    names = visits["USUBJID"].to_numpy()[start] if len(visits) else []
-    owner = pd.Index(names).get_indexer(pd.Index(found["USUBJID"]))
-    targets = np.flatnonzero((found["ROLE"] == "TARGET").to_numpy() & (owner >= 0))
-    owner = owner[targets]
-    visit = verbs.cross(size[owner], start[owner])
-    lesion = np.repeat(targets, size[owner])
-    count = max(len(found), 1)
-    have = measured["visit"].to_numpy() * count + measured["lesion"].to_numpy()
-    want = visit * count + lesion
-    at = np.searchsorted(have, want)
-    hit = at < len(have)
-    hit[hit] = have[at[hit]] == want[hit]
-    at = np.where(hit, at, -1)
+    targets = (found["ROLE"] == "TARGET").to_numpy(dtype=bool)
+    visit, lesion, at = at_every_visit(found, assessed, targets)
     take = {
         name: verbs.take(measured[name].to_numpy(), at, missing)
         for name, missing in (
@@ -88,6 +74,33 @@ def target_grid(found: pd.DataFrame, assessed: Assessed, study: Study) -> pd.Dat
         np.isnan(value), grid["volume"] > 0, np.where(nodal, value >= limit, grid["volume"] > 0)
     )
     return grid
+
+
+def at_every_visit(
+    found: pd.DataFrame, assessed: Assessed, wanted: Bools
+) -> tuple[Ints, Ints, Ints]:
+    """The wanted lesions at every assessment of their subjects, sorted by lesion and assessment.
+
+    Visit, lesion, and the row of `measured`, which is -1 where nothing was recorded. The rows of
+    a lesion follow the visits of its subject one by one.
+    """
+    visits, measured = assessed.visits, assessed.measured
+    subjects = visits["subject"].to_numpy(dtype=np.int64)
+    size = np.bincount(subjects)
+    start = np.cumsum(size) - size
+    names = visits["USUBJID"].to_numpy()[start] if len(visits) else []
+    owner = pd.Index(names).get_indexer(pd.Index(found["USUBJID"]))
+    lesions = np.flatnonzero(wanted & (owner >= 0))
+    owner = owner[lesions]
+    visit = verbs.cross(size[owner], start[owner])
+    lesion = np.repeat(lesions, size[owner])
+    count = max(len(found), 1)
+    have = measured["visit"].to_numpy() * count + measured["lesion"].to_numpy()
+    want = visit * count + lesion
+    at = np.searchsorted(have, want)
+    hit = at < len(have)
+    hit[hit] = have[at[hit]] == want[hit]
+    return visit, lesion, np.where(hit, at, -1)
 
 
 def _volumes(

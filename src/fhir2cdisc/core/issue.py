@@ -258,6 +258,21 @@ CATALOGUE: dict[str, Kind] = {
         "Non-irradiated lesion has protocol radiotherapy; from then on it counts in ALL only",
         "correct TUIRRAD or the link of the course",
     ),
+    "RS0020": Kind(
+        N_,
+        "New lesion is not recorded at a later assessment and counts as still there (iRECIST)",
+        "record it at every assessment, also when it is absent",
+    ),
+    "RS0021": Kind(
+        N_,
+        "Non-target progression is stated again, but not whether it has increased (iRECIST)",
+        "collect NTLWIND, or a TUMSTATE of [irecist] increase_states; else it stays unconfirmed",
+    ),
+    "RS0022": Kind(
+        W_,
+        "More new targets than iRECIST allows: five, two of an organ",
+        "check which of the new lesions are to be measured; all were added",
+    ),
     # QC: conformance rules
     "QC0001": Kind(W_, "Too many target lesions", "keep the targets of the protocol, see [checks]"),
     "QC0002": Kind(W_, "Target lesion is too small to be measured", "record it as non-target"),

@@ -17,6 +17,7 @@ from fhir2cdisc.core.verbs import (
     const,
     first_of,
     iso8601,
+    nothing,
     path,
     recode,
     setting,
@@ -38,7 +39,9 @@ from fhir2cdisc.mappings.sources import (
 KEYS = ("USUBJID", "RSTESTCD", "RSEVAL", "RSDTC")
 
 
-def _responses(rows: Rows, test: Column, result: Column, standard: Column) -> DomainMapping:
+def _responses(
+    rows: Rows, test: Column, result: Column, standard: Column, irecist: Column
+) -> DomainMapping:
     return DomainMapping(
         domain="RS",
         rows=rows,
@@ -50,7 +53,9 @@ def _responses(rows: Rows, test: Column, result: Column, standard: Column) -> Do
             "RSLNKGRP": var("VISIT"),  # the assessment, shared with TR
             "RSTESTCD": test,
             "RSTEST": recode(var("RSTESTCD"), "ONCRTS").as_(Origin.ASSIGNED),
-            "RSCAT": setting("response.criteria"),  # codes do not say which criteria were used
+            "%irecist": irecist,
+            # Other codes do not say which criteria were used.
+            "RSCAT": first_of(var("%irecist"), setting("response.criteria")),
             "RSORRES": result,
             "RSSTRESC": standard,
             "RSEVAL": evaluator(rows),
@@ -60,6 +65,7 @@ def _responses(rows: Rows, test: Column, result: Column, standard: Column) -> Do
     )
 
 
+_IRECIST_TERMS = ("iCR", "iPR", "iSD", "iUPD", "iCPD", "NON-iCR/NON-iUPD")
 _VALUE = concept("valueCodeableConcept")
 _YES_NO = when(
     path("valueBoolean"), "true", const("Y"), when(path("valueBoolean"), "false", const("N"))
@@ -76,6 +82,7 @@ RS = (
         ),
         first_of(recode(_VALUE, "ONCRSR", quiet=True), upper(text_of(_VALUE))),
         recode(_VALUE, "ONCRSR"),
+        when(recode(_VALUE, "ONCRSR", quiet=True), _IRECIST_TERMS, const("iRECIST")),
     ),
-    _responses(NEW_BY_PROFILE, const("NEWLIND"), _YES_NO, var("RSORRES")),
+    _responses(NEW_BY_PROFILE, const("NEWLIND"), _YES_NO, var("RSORRES"), nothing()),
 )

@@ -58,7 +58,7 @@ def response_rates(analysis: Analysis) -> Iterator[Rate]:
         f"{r.max_ne_between} assessment(s) not evaluable between"
     )
     recist = (
-        f"with complete or partial response by {r.criteria}: sum of target diameters at least "
+        f"with complete or partial response by {r.derived_by}: sum of target diameters at least "
         f"{r.pr_pct:g} % below baseline"
     )
     literal, as_recist = (
@@ -71,23 +71,34 @@ def response_rates(analysis: Analysis) -> Iterator[Rate]:
     )
     diameter, name = f"{recist}, {again}", "Objective response rate"
     volume = r.measure == "volume"
-    by = f"{r.vol_pr_pct:g} % volume" if volume else r.criteria
+    by = f"{r.vol_pr_pct:g} % volume" if volume else r.derived_by
     group = "" if r.irr_policy == "ALL" else r.irr_policy
     of = f" of {_TARGETS[group]}" if group else ""
     primary = f"CBOR{'V' if volume else ''}{_ENDINGS[r.irr_policy]}"
     yield Rate("ORR", f"{name}, {by}{of}, confirmed", primary, RESPONDERS,
                literal if volume else diameter, group)  # fmt: skip
     if primary != "CBOR":
-        yield Rate("ORR-RECIST", f"{name}, {r.criteria}, confirmed", "CBOR", RESPONDERS, diameter)
+        yield Rate(
+            "ORR-RECIST", f"{name}, {r.derived_by}, confirmed", "CBOR", RESPONDERS, diameter
+        )
     for id_, label, paramcd, which in (
         ("ORR-VOLUME", f"{r.vol_pr_pct:g} % volume, confirmed", "CBORV", literal),
         ("ORR-VOLUME-RECIST", f"{r.vol_pr_pct_recist:g} % volume, confirmed", "CBORV2", as_recist),
-        ("ORR-UNCONFIRMED", f"{r.criteria}, unconfirmed", "BOR", f"{recist}, not confirmed"),
+        ("ORR-UNCONFIRMED", f"{r.derived_by}, unconfirmed", "BOR", f"{recist}, not confirmed"),
     ):
         yield Rate(id_, f"{name}, {label}", paramcd, RESPONDERS, which)
     for part, targets in _TARGETS.items():
-        label = f"{name}, {r.criteria} of {targets}, confirmed"
+        label = f"{name}, {r.derived_by} of {targets}, confirmed"
         yield Rate(f"ORR-{part}", label, f"CBOR{_ENDINGS[part]}", RESPONDERS, diameter, part)
+
+
+def irecist_rate() -> Rate:
+    """The response rate by iRECIST."""
+    return Rate(
+        "IORR", "Objective response rate, iRECIST, unconfirmed", "IBOR", ("iCR", "iPR"),
+        "with complete or partial response by iRECIST up to a confirmed progression, not confirmed "
+        "(exploratory)",
+    )  # fmt: skip
 
 
 def _spheres(analysis: Analysis) -> str:

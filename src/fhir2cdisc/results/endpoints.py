@@ -23,6 +23,7 @@ from fhir2cdisc.results.definitions import (
     Rate,
     abscopal_rates,
     controlled,
+    irecist_rate,
     other_lesion_rates,
     response_rates,
 )
@@ -71,6 +72,7 @@ def compute_endpoints(
     )
     rows = [
         *_responses(analysis),
+        *_responses_by_irecist(analysis),
         *_lesion_control(analysis),
         *_other_lesion_rates(analysis),
         *(_rate(analysis, rate, analysis.population) for rate in abscopal_rates(analysis)),
@@ -85,16 +87,30 @@ def compute_endpoints(
 # -- response ---------------------------------------------------------------------------------
 
 
+NOT_EVALUABLE = "; subjects without evaluable response count as not responding"
+
+
 def _responses(analysis: Analysis) -> list[Endpoint]:
     """ORR by all definitions, on the population of the study and on the evaluable subjects."""
-    note = "; subjects without evaluable response count as not responding"
     rows = []
     for flag in dict.fromkeys((analysis.population, "EVLFL")):
         for rate in response_rates(analysis):
-            rows.append(_rate(analysis, rate, flag, note))
+            rows.append(_rate(analysis, rate, flag, NOT_EVALUABLE))
             if analysis.study.endpoints.null_rate and flag == analysis.population:
                 rows.append(_null_test(analysis, rows[-1]))
     return rows
+
+
+def _responses_by_irecist(analysis: Analysis) -> list[Endpoint]:
+    """The same by iRECIST; a study without it has nothing to say about it."""
+    rate, flag = irecist_rate(), analysis.population
+    found = analysis.records("ADRS", flag, PARAMCD=rate.paramcd)
+    if found is None or found.empty:
+        return []
+    return [
+        replace(_rate(analysis, rate, flag, NOT_EVALUABLE), role="supplementary")
+        for flag in dict.fromkeys((flag, "EVLFL"))
+    ]
 
 
 def _rate(analysis: Analysis, rate: Rate, flag: str, note: str = "") -> Endpoint:

@@ -7,7 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from fhir2cdisc.adam import collected, evaluation, response, response_records, verbs
+from fhir2cdisc.adam import (
+    collected,
+    evaluation,
+    irecist_records,
+    response,
+    response_records,
+    verbs,
+)
 from fhir2cdisc.adam.evaluation import Evaluation
 from fhir2cdisc.adam.response_records import AT_VISITS, CODES, NUMBER, PARAMETERS, Source
 from fhir2cdisc.adam.verbs import Bools, Floats, Ints
@@ -33,7 +40,8 @@ COLUMNS: Mapping[str, Column] = {
     "PARCAT2": described("PARCAT2", "DERIVED from TR, or the reader of the responses in RS"),
     "PARCAT3": described(
         "PARCAT3",
-        "Response criteria (setting criteria); PROTOCOL DEFINED RESPONSE CRITERIA by volume",
+        "Response criteria (setting criteria); PROTOCOL DEFINED RESPONSE CRITERIA by volume; "
+        "iRECIST",
     ),
     "PARCAT4": described("PARCAT4", "Lesion group: ALL, NONIRRAD, IRRAD or LOWDOSE"),
     "ADT": described(
@@ -42,7 +50,8 @@ COLUMNS: Mapping[str, Column] = {
         "non-target progression, or the last one of a sum that has increased; if an equivocal new "
         "lesion turns out unequivocal, PD, BOR and the like have its first scan. Other responses: "
         "last scan of the assessment. Once for a subject: date of the assessment that supplies "
-        "the value, of a confirmed response the first one. ABSANY: of the best LSPCHGB in ADLES; "
+        "the value, of a confirmed response the first one. ICPD, IPD, IBOR of iCPD: first iUPD of "
+        "the progression. ABSANY: of the best LSPCHGB in ADLES; "
         "NRCPT: of the first LSCTRL of N, or the last of all that are Y. DEATH, NACT: ADSL.DTHDT, "
         "ADSL.NACTDT",
     ),
@@ -56,7 +65,8 @@ COLUMNS: Mapping[str, Column] = {
     "AVAL": described(
         "AVAL",
         "1 CR, 2 PR, 3 SD, 4 NON-CR/NON-PD, 5 PD, 6 NE, 7 MISSING, 8 NED; 1 Y, 0 N; NEWL: 0 N, 1 "
-        "EQUIVOCAL, 2 UNEQUIVOCAL",
+        "EQUIVOCAL, 2 UNEQUIVOCAL; by iRECIST 1 iCR, 2 iPR, 3 iSD, 4 NON-iCR/NON-iUPD, 5 NED, 6 "
+        "iCPD, 7 iUPD, 8 NE, 9 MISSING",
     ),
     "AVALC": described(
         "AVALC",
@@ -73,7 +83,8 @@ COLUMNS: Mapping[str, Column] = {
         "by less: setting cr_then_lesser); MISSING without candidates. RSP, CRSP: Y if there is a "
         "(confirmed) CR or PR. CB, CCB: Y if BOR, CBOR is CR, PR, SD or NON-CR/NON-PD. ARR, ACR: "
         "from BORNI; ARRNL, ACRNL: the same from OVRNINL. ABSANY: Y if CRIT1FL of LSPCHGB in ADLES "
-        "is Y for any, NRCPT: if LSCTRL is Y for all non-irradiated targets",
+        "is Y for any, NRCPT: if LSCTRL is Y for all non-irradiated targets. "
+        + irecist_records.DESCRIPTION,
     ),
     "ANL01FL": described(
         "ANL01FL",
@@ -81,12 +92,16 @@ COLUMNS: Mapping[str, Column] = {
         "not after NACTDT; an assessment without date, which is NE where nothing was done, stands "
         "at its place in the order of visits; once for a subject: always",
     ),
-    "ANL02FL": described("ANL02FL", "Y up to and including the first PD of the parameter"),
+    "ANL02FL": described(
+        "ANL02FL", "Y up to and including the first PD (by iRECIST iCPD) of the parameter"
+    ),
     "ANL03FL": described(
         "ANL03FL",
         "For summaries by AVISIT: Y for the first worst of the dated records of an AVISIT that "
         "have ANL01FL of Y",
     ),
+    "CRIT1": described("CRIT1", "Text of the criterion, where CRIT1FL has a value"),
+    "CRIT1FL": described("CRIT1FL", "ICPD of Y: Y if the confirmation came late, else N"),
     "SRCDOM": described(
         "SRCDOM", "ADTR, ADRS, ADLES, ADSL or RS, where one record supplies the value"
     ),
@@ -135,6 +150,7 @@ def derive(
         parts += response_records.as_collected(reader, who, end, found.timing, first)
     for source in sources:
         parts += response_records.of_subjects(source, len(adsl), study)
+    parts += irecist_records.derive(found, reader, ending, study, issues, measured=measured)
     parts += response_records.of_lesions(data.get("ADLES"), found.timing)
     parts += response_records.events(found, adsl, sources[0])
     records = pd.concat(parts, ignore_index=True)
@@ -192,7 +208,8 @@ _FROM_SUM = {
 }  # fmt: skip
 _WITH_OTHERS = ("OVRV", "OVRV2", "OVRNINL")
 _FROM_COMPONENTS = {
-    "OVR": ("TRG", "NTRG", "NEWL"), **dict.fromkeys(_WITH_OTHERS, ("NTRG", "NEWL")),
+    **dict.fromkeys(("OVR", "IOVR"), ("TRG", "NTRG", "NEWL")),
+    **dict.fromkeys(_WITH_OTHERS, ("NTRG", "NEWL")),
 }  # fmt: skip
 _FROM_TR = {"NTRG": "NON-TARGET", "NEWL": "NEW"}
 _FROM_LESIONS = {"ABSANY": "LSPCHGB", "NRCPT": "LSCTRL"}
@@ -202,18 +219,23 @@ def _add_parameter(frame: pd.DataFrame, study: Study, *, measured: bool) -> None
     code = frame["code"].to_numpy(dtype=np.int64)
     own = "DERIVED" if measured else study.response.evaluator
     readers = {"": own, "INV": study.response.evaluator, "IRC": "INDEPENDENT ASSESSOR"}
-    criteria = study.response.criteria
+    criteria = study.response.derived_by
     frame["PARAMCD"] = verbs.texts(CODES, code)
     texts = list(PARAMETERS.values())
     frame["PARAM"] = verbs.texts([p.param for p in texts], code)
     frame["PARCAT1"] = verbs.texts([p.category for p in texts], code)
     frame["PARCAT2"] = verbs.texts([readers[p.reader] for p in texts], code)
     frame["PARCAT3"] = verbs.texts(
-        ["PROTOCOL DEFINED RESPONSE CRITERIA" if p.volume else criteria for p in texts], code
+        [
+            "PROTOCOL DEFINED RESPONSE CRITERIA" if p.volume else p.criteria or criteria
+            for p in texts
+        ],
+        code,
     )
     frame["PARCAT4"] = verbs.texts([p.group for p in texts], code)
     frame["ANL01FL"] = verbs.flags(frame["within"])
     frame["ANL02FL"] = verbs.flags(frame["up_to_pd"])
+    irecist_records.add_criterion(frame, study)
 
 
 def _add_assessment(

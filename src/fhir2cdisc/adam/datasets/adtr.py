@@ -244,7 +244,7 @@ def _add_texts(frame: pd.DataFrame, found: Evaluation, study: Study, lists: _Lis
     for name, text in (
         ("PARCAT1", "Target Lesion(s)"),
         ("PARCAT2", study.response.evaluator),
-        ("PARCAT3", study.response.criteria),
+        ("PARCAT3", study.response.derived_by),
         ("SRCDOM", "TR"),
         ("SRCVAR", "TRSTRESN"),
     ):
