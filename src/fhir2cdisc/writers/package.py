@@ -106,7 +106,8 @@ def _write_all(package: Package, folder: Path, formats: Sequence[str]) -> None:
     (folder / "trace").mkdir()
     for dataset in (*package.sdtm.values(), *package.adam.values()):
         table = trace_table(dataset)
-        write_parquet(folder / "trace" / f"{dataset.name.lower()}.parquet", table, {})
+        if len(table):  # RELREC relates records that have a trace of their own
+            write_parquet(folder / "trace" / f"{dataset.name.lower()}.parquet", table, {})
     _write_json(folder / _OURS, package.run)
 
 

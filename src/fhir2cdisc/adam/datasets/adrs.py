@@ -21,6 +21,7 @@ from fhir2cdisc.adam.verbs import Bools, Floats, Ints
 from fhir2cdisc.core.column import Column
 from fhir2cdisc.core.derivation import Derivation, Derived
 from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.core.text import is_among
 from fhir2cdisc.core.verbs import described
 from fhir2cdisc.study import Study
 
@@ -184,7 +185,7 @@ def _sources(
             mine = everyone
             if key[0] != "ALL":
                 owners = targets.loc[targets["LESGRP"] == key[0], "USUBJID"]
-                mine = np.flatnonzero(found.timing.subjects.isin(owners))
+                mine = np.flatnonzero(is_among(found.timing.subjects, owners))
             out.append(Source(found.responses[key], AT_VISITS[key], once, mine))
     first = len(found.assessed.visits)
     for who, end in ending.items():
