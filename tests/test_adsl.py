@@ -194,6 +194,191 @@ USUBJID | IDVAR | IDVARVAL | QNAM     | QVAL
     assert list(adsl["SAFFL"]) == ["Y", "N"]
 
 
+@pytest.mark.parametrize(
+    ("ex", "pr", "start", "safety", "why"),
+    [
+        ("200 | 2021-01-20 |", "", "2021-01-20", "Y", "a dose"),
+        (" | 2021-01-20 |", "", "2021-01-20", "Y", "a dose that is not stated was given"),
+        ("112.5 | 2021-01-20 |", "", "2021-01-20", "Y", "an infusion that was stopped"),
+        ("0 | 2021-01-20 |", "", None, "N", "a dose of 0 only, whatever RFXSTDTC says"),
+        ("200 | 2021-01 |", "", "2021-02-02", "Y", "a partial date: RFXSTDTC stands in"),
+        ("", "8 | 1 | | 2021-01-21", "2021-01-21", "Y", "one fraction"),
+        ("", "0 | | | 2021-01-21", None, "N", "no dose in PR, nothing in EX"),
+        ("", "", "2021-02-02", "Y", "no record at all: RFXSTDTC stands in"),
+        ("0 | 2021-01-20 |", "0 | | | 2021-01-21", None, "N", "nothing given in either"),
+        ("0 | 2021-01-20 |", " | 0 | | 2021-01-21", None, "N", "no fraction"),
+        ("0 | 2021-01-20 |", "8 | 1 | N | 2021-01-21", None, "N", "it did not occur"),
+        ("0 | 2021-01-20 |", "8 | 1 | | 2021-01-21", "2021-01-21", "Y", "radiotherapy alone"),
+    ],
+)
+def test_who_was_treated(ex: str, pr: str, start: str | None, safety: str, why: str) -> None:
+    data = {
+        "DM": "USUBJID | RFICDTC | RFXSTDTC | ARM\n01 | 2021-01-01 | 2021-02-02 | A",
+        "EX": "USUBJID | EXSEQ | EXTRT | EXDOSE | EXSTDTC | EXDOSU\n"
+        + (f"01 | 1 | DRUG | {ex}" if ex else ""),
+        "PR": "USUBJID | PRSEQ | PRCAT | PRDOSE | PRFRNUM | PROCCUR | PRSTDTC\n"
+        + (f"01 | 1 | RADIATION THERAPY | {pr}" if pr else ""),
+    }
+    frames = {name: table(text) for name, text in data.items()}
+    fractions = frames["PR"].pop("PRFRNUM").dropna()
+    frames["SUPPPR"] = pd.DataFrame(
+        {"USUBJID": "01", "IDVAR": "PRSEQ", "IDVARVAL": "1", "QNAM": "PRFRNUM",
+         "QVAL": fractions.map("{:g}".format)}
+    )  # fmt: skip
+    derived = ADSL.derive(frames, Study(), Issues()).frame
+    assert derived["SAFFL"].tolist() == [safety], why
+    assert derived["TRTSDT"].equals(dates([start])), why
+
+
+def test_a_treated_subject_without_a_date_is_told() -> None:
+    data = {"DM": "USUBJID | RFICDTC\n01 | 2021-01-01",
+            "EX": "USUBJID | EXSEQ | EXTRT | EXSTDTC\n01 | 1 | DRUG | 2021-02"}  # fmt: skip
+    adsl, issues = adsl_of(data)
+    assert adsl["SAFFL"].tolist() == ["Y"]
+    assert adsl["TRTSDT"].isna().all()
+    assert "AD0021" in {issue.code for issue in issues}
+
+
+COURSES = """
+USUBJID | PRSEQ | PRCAT             | PRLNKID | PRLOC | PRLAT | PRDOSE | PRDOSU | PRSTDTC
+01      | 1     | RADIATION THERAPY | T01     | LIVER |       | 24     | Gy     | 2021-01-12
+01      | 2     | RADIATION THERAPY | T01     | LIVER |       | 600    | cGy    | 2021-02-12
+02      | 1     | RADIATION THERAPY | RT1     | LIVER |       | 24     | Gy     | 2021-01-12
+02      | 2     | RADIATION THERAPY | RT2     | LIVER |       | 24     | Gy     | 2021-01-12
+02      | 3     | RADIATION THERAPY | RT3     | LIVER |       | 6      | Gy     | 2021-02-12
+03      | 1     | RADIATION THERAPY | RT1     | LUNG  | LEFT  | 24     | Gy     | 2021-01-12
+03      | 2     | RADIATION THERAPY | RT2     | LUNG  | LEFT  | 8      | Gy     | 2021-02-12
+03      | 3     | RADIATION THERAPY | RT3     | LUNG  | RIGHT | 8      | Gy     | 2021-01-12
+04      | 1     | RADIATION THERAPY | RT1     |       |       | 24     | Gy     | 2021-01-12
+04      | 2     | RADIATION THERAPY | RT2     |       |       |        |        | 2021-01-12
+"""
+
+
+@pytest.mark.parametrize(
+    ("subject", "sites", "dose", "why"),
+    [
+        ("01", 1, 30, "two courses of one lesion; cGy is Gy / 100"),
+        ("02", 2, 54, "two lesions of one organ; the boost treats one of them again"),
+        ("03", 2, 40, "no lesion: location and side; two courses of one place"),
+        ("04", 2, None, "no lesion and no place: each link is a site; one dose is not known"),
+        ("05", 1, 24, "only in EX, a record a fraction"),
+    ],
+)
+def test_sites_and_dose_of_several_courses(
+    subject: str, sites: int, dose: float | None, why: str
+) -> None:
+    data = {
+        "DM": "\n".join(["USUBJID | RFICDTC"] + [f"0{n} | 2021-01-01" for n in range(1, 6)]),
+        "PR": COURSES,
+        "TU": """
+USUBJID | TUSEQ | TULNKID | TUTESTCD | TUSTRESC | TULOC | TUDTC
+01      | 1     | T01     | TUMIDENT | TARGET   | LIVER | 2021-01-02
+02      | 1     | T01     | TUMIDENT | TARGET   | LIVER | 2021-01-02
+02      | 2     | T02     | TUMIDENT | TARGET   | LIVER | 2021-01-02
+""",
+        "RELREC": """
+USUBJID | RDOMAIN | IDVAR   | IDVARVAL | RELID
+02      | PR      | PRSEQ   | 1        | R1
+02      | TU      | TULNKID | T01      | R1
+02      | PR      | PRSEQ   | 2        | R2
+02      | TU      | TULNKID | T02      | R2
+02      | PR      | PRSEQ   | 3        | R3
+02      | TU      | TUSEQ   | 1        | R3
+""",
+        "EX": """
+USUBJID | EXSEQ | EXTRT        | EXCAT             | EXLOC | EXDOSE | EXDOSU | EXSTDTC
+05      | 1     | RADIOTHERAPY | RADIATION THERAPY | LIVER | 8      | Gy     | 2021-01-12
+05      | 2     | RADIOTHERAPY | RADIATION THERAPY | LIVER | 8      | Gy     | 2021-01-13
+05      | 3     | RADIOTHERAPY | RADIATION THERAPY | LIVER | 8      | Gy     | 2021-01-14
+""",
+    }
+    adsl, _ = adsl_of(data)
+    assert adsl.loc[subject, "NRTSITE"] == sites, why
+    total = adsl.loc[subject, "RTDOSTOT"]
+    assert (total == dose) if dose is not None else pd.isna(total), why
+
+
+def test_without_marks_the_link_to_ex_tells_protocol_radiotherapy() -> None:
+    data = {
+        "DM": "USUBJID | RFICDTC\n01 | 2021-01-01",
+        "PR": """
+USUBJID | PRSEQ | PRCAT             | PRLNKID | PRDOSE | PRDOSU | PRSTDTC
+01      | 1     | RADIATION THERAPY | RT1     | 24     | Gy     | 2021-01-12
+01      | 2     | RADIATION THERAPY |         | 8      | Gy     | 2021-05-01
+""",
+    }
+    everything, _ = adsl_of(data)
+    data["EX"] = """
+USUBJID | EXSEQ | EXTRT        | EXCAT             | EXLNKID | EXDOSE | EXDOSU | EXSTDTC
+01      | 1     | RADIOTHERAPY | RADIATION THERAPY | RT1     | 24     | Gy     | 2021-01-12
+"""
+    linked, _ = adsl_of(data)
+    assert everything["RTDOSTOT"].tolist() == [32]
+    assert linked["RTDOSTOT"].tolist() == [24]
+    assert everything["NACTDT"].isna().all()
+    assert linked["NACTDT"].equals(dates(["2021-05-01"]).set_axis(linked.index))
+
+
+def test_what_did_not_take_place_proves_nothing() -> None:
+    adsl, _ = adsl_of(
+        {
+            "DM": "USUBJID | RFICDTC\n01 | 2021-01-01",
+            "SV": "USUBJID | SVSEQ | SVOCCUR | SVSTDTC\n01 | 1 | N | 2021-06-01",
+            "LB": "USUBJID | LBSEQ | LBSTAT | LBDTC\n01 | 1 | NOT DONE | 2021-05-01",
+            "EX": "USUBJID | EXSEQ | EXTRT | EXDOSE | EXSTDTC\n01 | 1 | DRUG | 0 | 2021-04-01",
+            "CM": "USUBJID | CMSEQ | CMOCCUR | CMCAT | CMSTDTC\n"
+            "01 | 1 | N | ON-STUDY ANTICANCER | 2021-03-01",
+            "VS": "USUBJID | VSSEQ | VSSTAT | VSDTC\n01 | 1 |  | 2021-02-01",
+        }
+    )
+    assert adsl["LSTALVDT"].equals(dates(["2021-02-01"]).set_axis(adsl.index))
+    assert adsl["NACTDT"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("subject", "cause", "group", "why"),
+    [
+        ("01", "Sepsis", "OTHER", "a fatal event that is not related"),
+        ("02", "Pneumonitis", "TREATMENT-RELATED", "related to the drug; AEDECOD is empty"),
+        ("03", "DISEASE PROGRESSION", "PROGRESSIVE DISEASE", "the primary cause before an event"),
+        ("04", None, "UNKNOWN", "nothing is known"),
+        ("05", "UNKNOWN", "UNKNOWN", "the cause is called unknown"),
+        ("06", "Oesophageal fistula", "TREATMENT-RELATED", "related to radiotherapy; grade 5"),
+        ("07", "Drug related toxicity", "TREATMENT-RELATED", "the words of the primary cause"),
+        ("08", None, None, "alive"),
+    ],
+)
+def test_cause_of_death(subject: str, cause: str | None, group: str | None, why: str) -> None:
+    adsl, _ = adsl_of(
+        {
+            "DM": "\n".join(
+                ["USUBJID | RFICDTC | DTHFL"]
+                + [f"0{n} | 2021-01-01 | {'Y' if n < 8 else ''}" for n in range(1, 9)]
+            ),
+            "AE": """
+USUBJID | AESEQ | AETERM              | AEDECOD | AEOUT | AESDTH | AETOXGR | AEREL
+01      | 1     | Blood poisoning     | Sepsis  |       | Y      |         | NOT RELATED
+02      | 1     | Pneumonitis         |         | FATAL |        |         | RELATED
+03      | 1     | Sepsis              |         | FATAL |        |         | RELATED
+06      | 1     | Oesophageal fistula |         |       |        | 5       | NOT RELATED
+08      | 1     | Pain                |         |       |        | 2       | RELATED
+""",
+            "SUPPAE": """
+USUBJID | IDVAR | IDVARVAL | QNAM    | QVAL
+06      | AESEQ | 1        | AERELRT | RELATED
+""",
+            "DD": """
+USUBJID | DDSEQ | DDTESTCD | DDSTRESC
+03      | 1     | PRCDTH   | DISEASE PROGRESSION
+05      | 1     | PRCDTH   | UNKNOWN
+07      | 1     | PRCDTH   | Drug related toxicity
+""",
+        }
+    )
+    found = adsl.loc[subject, ["DTHCAUS", "DTHCGR1"]].astype("object")
+    assert found.where(found.notna(), None).tolist() == [cause, group], why
+
+
 def test_new_therapy_before_the_start_is_none_and_a_missing_day_is_the_first() -> None:
     adsl, issues = adsl_of(
         {

@@ -86,7 +86,8 @@ def given(case: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
 
 
 def checked(case: Mapping[str, Any]) -> tuple[pd.DataFrame, Issues]:
-    study, issues = Study(checks=case.get("checks", {})), Issues()
+    study = Study(checks=case.get("checks", {}), study=case.get("study", {}))
+    issues = Issues()
     _, _, listings = pipeline.derive(given(case), study, pipeline.terminology(study), issues)
     return listings["findings"], issues
 

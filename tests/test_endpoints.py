@@ -134,15 +134,32 @@ USUBJID | PARAMCD | AVAL | CNSR | EVNTDESC
     adtte["ADT"] = pd.Timestamp("2020-12-31") + pd.to_timedelta(adtte["AVAL"], unit="D")
     adae = table(
         """
-USUBJID | TRTEMFL | AE3FL | TRAE3FL | ANL01FL | ATOXGR | AEREL   | AERELRT | ASTDT
-01      | Y       | Y     | Y       | Y       | 3      | RELATED |         | 2021-02-01
-01      | Y       | Y     |         | Y       | 4      |         |         | 2021-02-01
-02      | Y       |       |         | Y       |        |         |         | 2021-02-01
-03      | Y       | Y     |         |         | 3      |         |         | 2021-09-01
-06      |         |       |         |         | 3      |         |         |
+USUBJID | TRTEMFL | AE3FL | TRAE3FL | ANL01FL | ATOXGR | AEREL   | AERELRT | ASTDT      | AEIRFL
+01      | Y       | Y     | Y       | Y       | 3      | RELATED |         | 2021-02-01 | N
+01      | Y       | Y     |         | Y       | 4      |         |         | 2021-02-01 | Y
+02      | Y       |       |         | Y       |        |         |         | 2021-02-01 |
+03      | Y       | Y     |         |         | 3      |         |         | 2021-09-01 | Y
+06      |         |       |         |         | 3      |         |         |            |
 """
     )
-    return {"ADSL": adsl, "ADRS": adrs, "ADLES": adles, "ADTTE": adtte, "ADAE": adae}
+    adae["AE3WCFL"] = ["Y", "Y", "Y", "Y", None]
+    adae["IRAE3FL"] = [None, "Y", None, "Y", None]
+    adae["AE3XFL"] = ["Y", "Y", None, "Y", "Y"]  # the event of 06 is serious
+    adae["ANL02FL"] = ["Y", "Y", "Y", None, "Y"]
+    adex = table(
+        """
+USUBJID | PARCAT1       | PARAMCD | PARAM                            | AVAL | AVALC
+01      | RADIOTHERAPY  | RTCOMPL | Radiotherapy Completed           | 1    | Y
+02      | RADIOTHERAPY  | RTCOMPL | Radiotherapy Completed           | 0    | N
+01      | PD-1 ANTIBODY | PDDOSE  | Number of Doses of PD-1 Antibody | 3    |
+02      | PD-1 ANTIBODY | PDDOSE  | Number of Doses of PD-1 Antibody | 8    |
+03      | PD-1 ANTIBODY | PDDOSE  | Number of Doses of PD-1 Antibody | 4    |
+01      | RADIOTHERAPY  | RTDOSE  | Total Radiotherapy Dose (Gy)     | 24   |
+02      | RADIOTHERAPY  | RTDOSE  | Total Radiotherapy Dose (Gy)     | 30   |
+"""
+    )
+    frames = {"ADSL": adsl, "ADRS": adrs, "ADLES": adles, "ADTTE": adtte, "ADAE": adae}
+    return {**frames, "ADEX": adex}
 
 
 @pytest.mark.parametrize(
@@ -178,7 +195,14 @@ USUBJID | TRTEMFL | AE3FL | TRAE3FL | ANL01FL | ATOXGR | AEREL   | AERELRT | AST
         ("FOLLOW-UP", 2, 4, 300 / 30.4375, "the last of those still followed"),
         ("AE3", 1, 4, 25, "one subject counts once; 03 is after the cut"),
         ("AE3-ANY-TIME", 2, 4, 50, "01 and 03"),
+        ("AE3-WORST-CASE", 2, 4, 50, "02 has an event without a grade"),
+        ("AE3-EXTENDED", 2, 4, 50, "06 has a serious one in the longer window"),
         ("TRAE3", 1, 4, 25, "related"),
+        ("IRAE3", 1, 4, 25, "01; that of 03 is after the cut"),
+        ("IRAE3-ANY-TIME", 2, 4, 50, "01 and 03"),
+        ("EXPOSURE-RTCOMPL", 1, 2, 1, "02 was stopped; of the others it is not known"),
+        ("EXPOSURE-PDDOSE", 3, 4, 4, "the median of 3, 4 and 8"),
+        ("EXPOSURE-RTDOSE", 2, 4, 27, "the median of two"),
         ("N-NOT-ENROLLED", 1, 6, 1, "05"),
         ("N-NOT-TREATED", 1, 5, 1, "04"),
         ("N-NO-BASELINE", 1, 4, 1, "03"),
@@ -201,6 +225,24 @@ def test_row(
         assert row.estimate == row.lower == row.upper == estimate, why
     else:
         assert row.estimate == pytest.approx(estimate), why
+
+
+def test_where_nobody_judged_events_there_is_no_rate_of_immune_related_ones() -> None:
+    data = adam()
+    data["ADAE"]["AEIRFL"] = pd.Series(float("nan"), index=data["ADAE"].index, dtype="str")
+    data["ADAE"]["IRAE3FL"] = data["ADAE"]["AEIRFL"]
+    assert compute_endpoints(data, Study(), Issues())["IRAE3"].estimate == "NE"
+    data["ADAE"]["AEIRFL"] = "N"
+    assert compute_endpoints(data, Study(), Issues())["IRAE3"].estimate == 0
+
+
+def test_exposure_tells_mean_range_and_unit() -> None:
+    results = compute_endpoints(adam(), Study(), Issues())
+    assert "mean 5, smallest 3, largest 8" in results["EXPOSURE-PDDOSE"].method
+    assert (results["EXPOSURE-PDDOSE"].unit, results["EXPOSURE-RTDOSE"].unit) == ("number", "Gy")
+    without = {name: frame for name, frame in adam().items() if name != "ADEX"}
+    ids = {row.id for row in compute_endpoints(without, Study(), Issues()).rows}
+    assert not any(id_.startswith("EXPOSURE") for id_ in ids)
 
 
 def test_every_result_states_its_method_and_the_settings_in_force() -> None:

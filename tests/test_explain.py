@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fhir2cdisc.adam import DERIVATIONS
-from fhir2cdisc.adam.datasets import adles, adtr
+from fhir2cdisc.adam.datasets import adex, adles, adtr
 from fhir2cdisc.adam.response_records import PARAMETERS
 from fhir2cdisc.adam.rules import RULES
 from fhir2cdisc.cli import main
@@ -24,7 +24,12 @@ EVERYTHING = {one.names[0]: one for one in explanations(Study())}
 
 @pytest.mark.parametrize(
     ("dataset", "codes"),
-    [("ADTR", adtr.PARAMETERS), ("ADLES", adles.PARAMETERS), ("ADRS", PARAMETERS)],
+    [
+        ("ADTR", adtr.PARAMETERS),
+        ("ADLES", adles.PARAMETERS),
+        ("ADRS", PARAMETERS),
+        ("ADEX", adex.PARAMETERS),
+    ],
 )
 def test_no_parameter_is_without_a_rule(dataset: str, codes: dict[str, object]) -> None:
     assert sorted(RULES[dataset]) == sorted(codes), "say in adam/rules.py how it is derived"

@@ -17,7 +17,7 @@ from fhir2cdisc.converters import sdtm_to_adam
 from fhir2cdisc.simulate import codes, simulate
 
 REQUIRED = {"dm", "tu", "tr", "rs", "ae", "ex", "pr", "ds", "supptu", "relrec"}
-ANALYSIS = {"adsl", "adtr", "adles", "adrs", "adtte", "adae"}
+ANALYSIS = {"adsl", "adtr", "adles", "adrs", "adtte", "adae", "adex"}
 
 
 def run(*args: object) -> None:

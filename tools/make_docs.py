@@ -18,10 +18,11 @@ from typing import Any
 import click
 
 from fhir2cdisc.adam import DERIVATIONS
-from fhir2cdisc.adam.datasets import adtr
+from fhir2cdisc.adam.datasets import adex, adtr
 from fhir2cdisc.adam.lesion_records import PARAMETERS as LESIONS
 from fhir2cdisc.adam.parameters import PARAMETERS as TIMED
 from fhir2cdisc.adam.response_records import PARAMETERS as RESPONSES
+from fhir2cdisc.adam.rules import RULES
 from fhir2cdisc.conformance import CHECKS
 from fhir2cdisc.core.derivation import Derivation
 from fhir2cdisc.core.issue import CATALOGUE, RETIRED
@@ -229,7 +230,8 @@ def _dataset(derivation: Derivation) -> str:
     )
     parameters = list(_parameters(derivation.name))
     if parameters:
-        text += f"{table(('PARAMCD', 'PARAM', 'lesions'), parameters)}\n"
+        third = "rule" if derivation.name == "ADEX" else "lesions"
+        text += f"{table(('PARAMCD', 'PARAM', third), parameters)}\n"
     return text + table(("variable", "label", "rule"), rows)
 
 
@@ -250,6 +252,9 @@ def _parameters(dataset: str) -> Iterator[tuple[str, str, str]]:
     elif dataset == "ADTTE":
         for timed in TIMED:
             yield f"`{timed.paramcd}`", timed.param, timed.lesions
+    elif dataset == "ADEX":
+        for code, given in adex.PARAMETERS.items():
+            yield f"`{code}`", given.param, RULES["ADEX"][code].of(Study())
 
 
 # -- conformance rules ------------------------------------------------------------------------

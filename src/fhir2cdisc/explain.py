@@ -15,7 +15,7 @@ import pandas as pd
 
 from fhir2cdisc.adam import DERIVATIONS
 from fhir2cdisc.adam import standard as adam_standard
-from fhir2cdisc.adam.datasets import adtr
+from fhir2cdisc.adam.datasets import adex, adtr
 from fhir2cdisc.adam.lesion_records import PARAMETERS as LESIONS
 from fhir2cdisc.adam.parameters import definitions, parameters_of
 from fhir2cdisc.adam.response_records import PARAMETERS as RESPONSES
@@ -251,6 +251,7 @@ def _parameters(study: Study, settings: Mapping[str, Setting]) -> Iterator[Expla
         "ADTR": {code: param for code, (param, *_) in adtr.PARAMETERS.items()},
         "ADLES": dict(LESIONS),
         "ADRS": {code: parameter.param for code, parameter in RESPONSES.items()},
+        "ADEX": {code: parameter.param for code, parameter in adex.PARAMETERS.items()},
     }
     for dataset, params in titles.items():
         for code, title in params.items():

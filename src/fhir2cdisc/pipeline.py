@@ -12,6 +12,7 @@ import pandas as pd
 
 from fhir2cdisc import __version__
 from fhir2cdisc.adam import DERIVATIONS
+from fhir2cdisc.adam.cutoff import records_until
 from fhir2cdisc.adam.datasets.adsl import ADSL
 from fhir2cdisc.adam.parameters import definitions
 from fhir2cdisc.conformance import CHECKS
@@ -182,9 +183,10 @@ def derive(
     sdtm: Mapping[str, pd.DataFrame], study: Study, terms: Terminology, issues: Issues
 ) -> tuple[dict[str, Dataset], EndpointTable, dict[str, pd.DataFrame]]:
     """SDTM frames -> the analysis datasets, the endpoint table, and listings by name."""
-    adam = derive_datasets(DERIVATIONS, sdtm, study, terms, issues)
+    used = records_until(sdtm, study.study.data_cutoff, issues)
+    adam = derive_datasets(DERIVATIONS, used, study, terms, issues)
     frames = {name: dataset.frame for name, dataset in adam.items()}
-    concordance = compare_responses({**sdtm, **frames}, study)
+    concordance = compare_responses({**used, **frames}, study)
     frames["CONCORDANCE"] = concordance
     endpoints = compute_endpoints(frames, study, issues, definitions(study))
     listings = {"findings": run_checks(CHECKS, {**sdtm, **frames}, study, issues)}

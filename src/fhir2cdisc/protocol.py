@@ -65,6 +65,10 @@ SENTENCES: Mapping[str, Says] = {
         "A subject without an address is in {value}.",
         "A subject without an address has no country.", STUDY,
     ),
+    "study.data_cutoff": _or_none(
+        "Analysis uses what was collected up to {value}.",
+        "There is no data cut-off: analysis uses everything that was collected.", STUDY,
+    ),
     # [treatment]
     "treatment.drugs": _or_none(
         "Study drug is: {value}.",
@@ -79,6 +83,19 @@ SENTENCES: Mapping[str, Says] = {
     ),
     "treatment.sequence": Says("The planned sequence of treatments is {value}.", STUDY),
     "treatment.related": Says("Related to the treatment are events said to be: {value}."),
+    "treatment.teae_days_extended": Says(
+        "In a sensitivity analysis serious and immune-related events are treatment-emergent up to "
+        "{value} days after the last treatment.",
+    ),
+    "treatment.teae_until_new_therapy": _either(
+        "An event from the start of a new anticancer therapy on is not treatment-emergent.",
+        "A new anticancer therapy does not end the time in which events are treatment-emergent.",
+    ),
+    "treatment.dose_interval_days": Says("The drug is to be given every {value} days.", STUDY),
+    "treatment.planned_dose": _or_none(
+        "The planned dose of the drug on a day is {value}.",
+        "The planned dose of the drug is the highest one that the subject had on a day.", STUDY,
+    ),
     # [radiotherapy]
     "radiotherapy.domain": _choice(
         PR_AND_EX="Protocol radiotherapy is recorded in PR and, as exposure, in EX.",
@@ -90,6 +107,10 @@ SENTENCES: Mapping[str, Says] = {
         all="Every delivered course of radiotherapy is protocol treatment.",
         auto="Protocol radiotherapy are the courses with the research-study mark, or all delivered "
         "ones if none has it.",
+    ),
+    "radiotherapy.alpha_beta": Says(
+        "The biologically effective dose of a subject has an alpha/beta of {value} Gy.",
+        "linear-quadratic model, 10 Gy for tumours",
     ),
     # [response]
     "response.criteria": Says("Response is assessed by {value}.", "registry record of the trial"),
@@ -349,9 +370,6 @@ SENTENCES: Mapping[str, Says] = {
     ),
     "checks.assessment_spread_days": Says(
         "The scans of one assessment after baseline are taken within {value} days."
-    ),
-    "checks.data_cut": _or_none(
-        "The data are cut after {value}.", "The data are not cut at a date.", STUDY
     ),
     # the rest
     "fhir.modifier_extensions": _or_none(

@@ -51,6 +51,8 @@ class Identity(_Settings):
     """Title of the study, for run.json."""
     country: str = Field(default="", pattern=r"^([A-Z]{3})?$")
     """ISO 3166-1 alpha-3 code for DM.COUNTRY where the Patient has no address."""
+    data_cutoff: date | None = None
+    """Last day whose records ADaM uses (a TOML date, 2025-06-30); SDTM keeps everything."""
 
 
 class Treatment(_Settings):
@@ -71,6 +73,15 @@ class Treatment(_Settings):
         "POSSIBLE", "PROBABLE", "DEFINITE", "Y",
     )  # fmt: skip
     """Values of AEREL and AERELRT that count as related to the treatment."""
+    teae_days_extended: int = Field(default=90, ge=0)
+    """The same for serious and immune-related events, in the sensitivity analysis AE3-EXTENDED."""
+    teae_until_new_therapy: bool = False
+    """Whether an event from the start of a new anticancer therapy on is not treatment-emergent."""
+    dose_interval_days: int = Field(default=21, gt=0)
+    """Planned days between two doses of the drug, for cycles and dose intensity."""
+    planned_dose: float = Field(default=0, ge=0)
+    """Planned dose of a day in mg, or in the unit of EX where that is no mass (mg/kg); 0: the
+    highest one of the subject."""
 
 
 class Radiotherapy(_Settings):
@@ -81,6 +92,8 @@ class Radiotherapy(_Settings):
     protocol: Literal["marked", "all", "auto"] = "auto"
     """Which courses are protocol treatment: those marked with the research-study extension, all,
     or (auto) the marked ones if there are any, else all."""
+    alpha_beta: float = Field(default=10, gt=0)
+    """Alpha/beta in Gy for the biologically effective dose in ADEX."""
 
 
 class Response(_Settings):
@@ -253,8 +266,6 @@ class Checks(_Settings):
     """Difference allowed between a collected sum and that of the lesions, mm."""
     assessment_spread_days: int = Field(default=14, ge=0)
     """Days between the first and the last scan of one assessment after baseline."""
-    data_cut: date | None = None
-    """Last day of the data that are analysed, as 2025-06-30; none: not checked."""
 
 
 class Fhir(_Settings):

@@ -13,6 +13,7 @@ import pandas as pd
 
 from fhir2cdisc.adam import verbs
 from fhir2cdisc.adam.verbs import Bools, Ints
+from fhir2cdisc.sdtm.exposure import took_place
 
 
 class Dates(NamedTuple):
@@ -100,12 +101,12 @@ def chosen(
 ) -> pd.DataFrame:
     """The records of a domain whose variables have one of the values, in capitals; none if absent.
 
-    A variable that the domain does not have matches nothing.
+    A variable that the domain does not have matches nothing. What did not take place is no record.
     """
     frame = data.get(domain)
     if frame is None:
         return pd.DataFrame({"USUBJID": pd.Series(dtype="str")})
-    true = np.ones(len(frame), dtype=bool)
+    true = took_place(frame, domain)
     for name, value in where.items():
         values = (value,) if isinstance(value, str) else value
         true &= verbs.text(frame, name).str.upper().isin(values).to_numpy(dtype=bool)

@@ -1,4 +1,4 @@
-"""Radiotherapy courses and the lesions they treated."""
+"""Radiotherapy as it was given: courses and sites, their dose, and the lesions they treated."""
 
 from __future__ import annotations
 
@@ -6,74 +6,215 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from fhir2cdisc.adam import verbs
+from fhir2cdisc.adam.dated import chosen
+from fhir2cdisc.core.text import is_among
+from fhir2cdisc.sdtm.exposure import dose_given
 from fhir2cdisc.sdtm.relrec import related_lesions
 from fhir2cdisc.study import Study
 
+Frames = Mapping[str, pd.DataFrame]
+
 RADIATION = "RADIATION THERAPY"
-_OF_STATUS = {"Y": "IRRAD", "N": "NONIRRAD"}
-_OF_LEVEL = {"IN-FIELD": "IRRAD", "OUT-OF-FIELD": "NONIRRAD", "LOW-DOSE": "LOWDOSE"}
 COURSE_COLUMNS = (
     "lesion", "PRSEQ", "RTSTDT", "protocol", "RTDOSE", "RTFRAC", "RTFRDOSE", "exposure",
 )  # fmt: skip
+_OF_STATUS = {"Y": "IRRAD", "N": "NONIRRAD"}
+_OF_LEVEL = {"IN-FIELD": "IRRAD", "OUT-OF-FIELD": "NONIRRAD", "LOW-DOSE": "LOWDOSE"}
+_QUALIFIERS = ("PRPROTFL", "PRFRNUM", "PRFRDOSE", "PRCOMPL")
+_GRAY = {"GY": 1.0, "CGY": 0.01}
 
 
-def courses(data: Mapping[str, pd.DataFrame], found: pd.DataFrame) -> pd.DataFrame:
+# -- what was given ---------------------------------------------------------------------------
+
+
+def given_doses(data: Frames) -> pd.DataFrame:
+    """The records of EX with a dose that was given, with ``radiation`` (else it is a drug)."""
+    ex = chosen(data, "EX")
+    radiation = verbs.text(ex, "EXCAT").str.upper().eq(RADIATION)
+    return ex.assign(radiation=radiation)[dose_given(ex)].reset_index(drop=True)
+
+
+def given_courses(data: Frames) -> pd.DataFrame:
+    """The radiotherapy of PR that was given, with its qualifiers, ``protocol`` and the dose.
+
+    ``protocol`` is what SUPPPR.PRPROTFL says; if it marks no course of the study, a course whose
+    link a record of EX has; if there is none either, every course. ``RTDOSE`` (Gy) is PRDOSE, else
+    EXDOSE of the same link, else fractions times ``RTFRDOSE`` (Gy a fraction: PRFRDOSE, else the
+    dose by ``RTFRAC``, which is PRFRNUM); ``exposure`` is that link where it is EXDOSE. A dose or
+    number of fractions of 0 means that nothing was given.
+    """
+    pr = verbs.merge_supp(chosen(data, "PR", PRCAT=RADIATION), data.get("SUPPPR"), _QUALIFIERS)
+    fractions, each = verbs.number(pr, "PRFRNUM"), verbs.number(pr, "PRFRDOSE")
+    linked, has_link = _linked_exposure(pr, data)
+    own = _gray(pr, "PR")
+    dose = own.fillna(linked).fillna(fractions * each)
+    marked = pr["PRPROTFL"]
+    by_link = has_link if has_link.any() else ~has_link
+    pr = pr.assign(
+        protocol=marked.eq("Y") if marked.notna().any() else by_link,
+        RTDOSE=dose,
+        RTFRAC=fractions,
+        RTFRDOSE=each.fillna(dose / fractions.where(fractions > 0)),
+        exposure=verbs.text(pr, "PRLNKID").where(own.isna() & linked.notna()),
+    )
+    return pr[(~(dose <= 0) & ~(fractions <= 0)).to_numpy()].reset_index(drop=True)
+
+
+def _linked_exposure(pr: pd.DataFrame, data: Frames) -> tuple[pd.Series, pd.Series]:
+    """For each course the dose in Gy under its link in EX, and whether EX has that link."""
+    names = ["USUBJID", "link"]
+    by_link = exposures(data).groupby(names)["dose"]
+    dose = by_link.sum(min_count=1).reset_index().assign(found=1.0)
+    keys = pd.DataFrame({"USUBJID": pr["USUBJID"], "link": verbs.text(pr, "PRLNKID")})
+    out = keys.merge(dose, "left", names)
+    return out["dose"].astype("float64"), out["found"].notna()
+
+
+def exposures(data: Frames) -> pd.DataFrame:
+    """Radiotherapy in EX that has a link: USUBJID, EXSEQ, ``link``, ``dose`` (Gy)."""
+    ex = chosen(data, "EX", EXCAT=RADIATION)
+    linked = pd.DataFrame(
+        {
+            "USUBJID": ex["USUBJID"].astype("str"),
+            "EXSEQ": verbs.number(ex, "EXSEQ"),
+            "link": verbs.text(ex, "EXLNKID"),
+            "dose": _gray(ex, "EX"),
+        }
+    )
+    return linked.dropna(subset=["link"])
+
+
+def delivered(pr: pd.DataFrame, data: Frames) -> pd.DataFrame:
+    """The protocol radiotherapy of each subject, a row a course and site.
+
+    `pr` are the `given_courses`. USUBJID, ``domain`` and ``SEQ`` of the record, ``site`` (a
+    number: equal for what treated the same site), RTDOSE, RTFRAC, RTFRDOSE and ``exposure`` as in
+    `pr`, and ``complete`` (Y, N or missing).
+    The records are those of PR; of EX for a subject whose dose only EX has, or who has none in PR.
+    """
+    ex = given_doses(data)
+    pr = pr[pr["protocol"].to_numpy(dtype=bool)]
+    ex = ex[ex["radiation"].to_numpy(dtype=bool)]
+    dosed = is_among(pr["USUBJID"], pr["USUBJID"][pr["RTDOSE"].notna()])
+    pr = pr[dosed | ~is_among(pr["USUBJID"], ex["USUBJID"])].reset_index(drop=True)
+    ex = ex[~is_among(ex["USUBJID"], pr["USUBJID"])].reset_index(drop=True)
+    parts = [
+        pd.DataFrame(
+            {
+                "USUBJID": frame["USUBJID"].astype("str"),
+                "domain": pd.Series(domain, index=frame.index, dtype="str"),
+                "SEQ": verbs.number(frame, f"{domain}SEQ"),
+                "link": verbs.text(frame, f"{domain}LNKID"),
+                "place": verbs.text(frame, f"{domain}LOC")
+                + "|"
+                + verbs.text(frame, f"{domain}LAT").fillna(""),
+                "RTDOSE": dose,
+                "RTFRAC": verbs.number(frame, "RTFRAC"),
+                "RTFRDOSE": verbs.number(frame, "RTFRDOSE"),
+                "complete": verbs.text(frame, "PRCOMPL"),
+                "exposure": verbs.text(frame, "exposure"),
+            }
+        )
+        for domain, frame, dose in (("PR", pr, pr["RTDOSE"]), ("EX", ex, _gray(ex, "EX")))
+    ]
+    table = pd.concat(parts, ignore_index=True)
+    table["site"] = _sites(table, data)
+    return table.drop(columns=["link", "place"])
+
+
+def _sites(table: pd.DataFrame, data: Frames) -> pd.Series:
+    """A number for the site of each record; records that share a lesion have the same.
+
+    Without a lesion (PRLNKID or EXLNKID = TULNKID, or RELREC) the site is the location with its
+    side, else the link, else the record alone.
+    """
+    tu = verbs.frame_of(data, "TU")
+    lesions = pd.DataFrame(
+        {
+            "USUBJID": tu["USUBJID"].astype("str"),
+            "LESID": verbs.text(tu, "TULNKID"),
+            "TUSEQ": verbs.number(tu, "TUSEQ"),
+        }
+    ).dropna(subset=["LESID"])
+    rows = table.assign(row=table.index)
+    direct = rows.merge(lesions, left_on=["USUBJID", "link"], right_on=["USUBJID", "LESID"])
+    parts = [direct[["row", "USUBJID", "LESID"]]]
+    treated = rows.rename(columns={"link": "LNKID"})
+    named = lesions.rename(columns={"LESID": "LNKID"})
+    for domain in ("PR", "EX"):
+        mine = treated[treated["domain"].eq(domain)][["USUBJID", "SEQ", "LNKID", "row"]]
+        pairs = related_lesions(verbs.frame_of(data, "RELREC"), mine, domain, named)
+        pairs = pairs.rename(columns={"LNKID": "LESID"}).merge(mine, on=["USUBJID", "SEQ"])
+        parts.append(pairs[["row", "USUBJID", "LESID"]])
+    treats = pd.concat(parts)
+    alone = rows[~rows["row"].isin(treats["row"])]
+    key = (" " + alone["place"]).fillna("  " + alone["link"])  # a blank before: no lesion's name
+    key = key.fillna("   " + alone["row"].astype("str"))
+    treats = pd.concat([treats, alone[["row", "USUBJID"]].assign(LESID=key)])
+    node = treats.groupby(["USUBJID", "LESID"]).ngroup().to_numpy() + len(table)
+    size = int(node.max()) + 1 if len(node) else 0
+    edges = coo_array((np.ones(len(node)), (treats["row"].to_numpy(), node)), shape=(size, size))
+    site = connected_components(edges, directed=False)[1] if size else np.empty(0, dtype=np.int64)
+    return pd.Series(site[: len(table)].astype(np.int64), index=table.index)
+
+
+def _gray(frame: pd.DataFrame, domain: str) -> pd.Series:
+    """The dose of radiotherapy in Gy; missing in any other unit, taken as Gy without one."""
+    unit = verbs.text(frame, f"{domain}DOSU").str.upper().fillna("GY")
+    return verbs.number(frame, f"{domain}DOSE") * unit.map(_GRAY).astype("float64")
+
+
+def biologically_effective_dose(
+    dose: pd.Series, fractions: pd.Series, per_fraction: pd.Series, ratio: float = 10.0
+) -> pd.Series:
+    """BED = n d (1 + d / (alpha/beta)) in Gy, d the dose per fraction; missing without one.
+
+    References:
+        Fowler 1989, The linear-quadratic formula and progress in fractionated radiotherapy.
+    """
+    each = per_fraction.fillna(dose / fractions.where(fractions > 0))
+    total = dose.fillna(fractions * each)
+    return total * (1 + each / ratio)
+
+
+# -- which lesions it treated -----------------------------------------------------------------
+
+
+def courses(data: Frames, found: pd.DataFrame) -> pd.DataFrame:
     """One row per course and treated lesion, with dose (Gy), fractions and dose per fraction.
 
     `found` are the lesions (`lesion.lesions`); ``lesion`` is the row in it. A course is linked by
     PRLNKID = TULNKID, or where it treated several lesions by RELREC records of one RELID
-    (`relrec.related_lesions`). ``protocol`` is False for a course that SUPPPR.PRPROTFL calls
-    off protocol; without that qualifier every course is protocol treatment. The dose is PRDOSE,
-    else EXDOSE of the exposure records with the same link, which then is ``exposure``.
+    (`relrec.related_lesions`). ``protocol`` is False for a course off protocol, ``exposure``
+    the link of the dose where it is that of EX.
     """
-    every = data.get("PR")
-    if every is None or every.empty:
-        return _no_courses()
-    courses_of = every[verbs.text(every, "PRCAT").str.upper() == RADIATION]
-    pr = verbs.merge_supp(courses_of, data.get("SUPPPR"), ("PRPROTFL", "PRFRNUM", "PRFRDOSE"))
-    own = _gray(pr, "PRDOSE", "PRDOSU")
-    keys = pd.DataFrame({"USUBJID": pr["USUBJID"], "link": verbs.text(pr, "PRLNKID")})
-    linked = exposures(data).groupby(["USUBJID", "link"])["dose"].sum().reset_index()
-    dose = own.fillna(keys.merge(linked, "left", ["USUBJID", "link"])["dose"])
-    marked = pr["PRPROTFL"].notna().any()
+    pr = given_courses(data)
     table = pd.DataFrame(
         {
-            "USUBJID": pr["USUBJID"],
+            "USUBJID": pr["USUBJID"].astype("str"),
             "PRSEQ": verbs.number(pr, "PRSEQ"),
             "LESID": verbs.text(pr, "PRLNKID"),
             "RTSTDT": verbs.date(pr, "PRSTDTC"),
-            "protocol": (pr["PRPROTFL"] == "Y") | (not marked),
-            "RTDOSE": dose,
-            "RTFRAC": pd.to_numeric(pr["PRFRNUM"], errors="coerce").astype("float64"),
-            "RTFRDOSE": pd.to_numeric(pr["PRFRDOSE"], errors="coerce").astype("float64"),
-            "exposure": keys["link"].where(own.isna() & dose.notna()),
+            **{name: pr[name] for name in COURSE_COLUMNS[3:]},
         }
     )
     lesion_rows = found[["USUBJID", "LESID"]].assign(lesion=found.index)
     direct = table.merge(lesion_rows, on=["USUBJID", "LESID"])
-    related = _related(data.get("RELREC"), table, lesion_rows.assign(TUSEQ=found["TUSEQ"]))
-    related = table.drop(columns="LESID").merge(related, on=["USUBJID", "PRSEQ"])
+    related = related_lesions(
+        verbs.frame_of(data, "RELREC"),
+        table.rename(columns={"PRSEQ": "SEQ", "LESID": "LNKID"}),
+        "PR",
+        found.rename(columns={"LESID": "LNKID"}),
+    ).rename(columns={"SEQ": "PRSEQ", "LNKID": "LESID"})
+    related = table.drop(columns="LESID").merge(
+        related.merge(lesion_rows, on=["USUBJID", "LESID"]), on=["USUBJID", "PRSEQ"]
+    )
     out = pd.concat([direct, related])[list(COURSE_COLUMNS)].drop_duplicates(["lesion", "PRSEQ"])
     return out.sort_values(["lesion", "RTSTDT", "PRSEQ"], ignore_index=True)
-
-
-def exposures(data: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Radiotherapy in EX that has a dose and a link: USUBJID, EXSEQ, ``link``, ``dose`` (Gy)."""
-    ex = data.get("EX")
-    if ex is None:
-        ex = pd.DataFrame({"USUBJID": pd.Series(dtype="str")})
-    given = pd.DataFrame(
-        {
-            "USUBJID": ex["USUBJID"],
-            "EXSEQ": verbs.number(ex, "EXSEQ"),
-            "link": verbs.text(ex, "EXLNKID"),
-            "dose": _gray(ex, "EXDOSE", "EXDOSU"),
-        }
-    )
-    radiation = verbs.text(ex, "EXCAT").str.upper().eq(RADIATION).to_numpy(dtype=bool)
-    return given[radiation].dropna(subset=["link", "dose"])
 
 
 def lesion_groups(status: pd.Series, level: pd.Series, study: Study) -> tuple[pd.Series, pd.Series]:
@@ -93,40 +234,3 @@ def lesion_groups(status: pd.Series, level: pd.Series, study: Study) -> tuple[pd
     if study.response.low_dose_group:
         group = group.mask(low, "LOWDOSE")
     return group.astype("str"), contradict
-
-
-def _no_courses() -> pd.DataFrame:
-    types = {"lesion": "int64", "RTSTDT": "datetime64[s]", "protocol": "bool", "exposure": "str"}
-    return pd.DataFrame(
-        {name: pd.Series(dtype=types.get(name, "float64")) for name in COURSE_COLUMNS}
-    )
-
-
-def _related(
-    relrec: pd.DataFrame | None, courses_given: pd.DataFrame, lesions: pd.DataFrame
-) -> pd.DataFrame:
-    """USUBJID, PRSEQ and lesion that one RELID relates."""
-    if relrec is None:
-        relrec = pd.DataFrame({"USUBJID": pd.Series(dtype="str")})
-    given = courses_given.rename(columns={"PRSEQ": "SEQ", "LESID": "LNKID"})
-    named = lesions.rename(columns={"LESID": "LNKID"})
-    pairs = related_lesions(
-        relrec, given[["USUBJID", "SEQ", "LNKID"]], "PR", named[["USUBJID", "TUSEQ", "LNKID"]]
-    )
-    pairs = pairs.merge(named[["USUBJID", "LNKID", "lesion"]], on=["USUBJID", "LNKID"])
-    return pairs.rename(columns={"SEQ": "PRSEQ"})[["USUBJID", "PRSEQ", "lesion"]]
-
-
-def _gray(frame: pd.DataFrame, dose: str, unit: str) -> pd.Series:
-    value = verbs.number(frame, dose)
-    return value.where(verbs.text(frame, unit).str.upper() != "CGY", value / 100)
-
-
-def biologically_effective_dose(
-    dose: pd.Series, fractions: pd.Series, per_fraction: pd.Series, ratio: float = 10.0
-) -> pd.Series:
-    """BED = n d (1 + d / (alpha/beta)) in Gy, d the dose per fraction; missing without one."""
-    each = per_fraction.fillna(dose / fractions.where(fractions > 0))
-    total = dose.fillna(fractions * each)
-    bed: pd.Series = total * (1 + each / ratio)
-    return bed.replace([np.inf, -np.inf], np.nan)

@@ -1,4 +1,4 @@
-"""The rule of every parameter of ADTR, ADLES and ADRS, in English and with the settings in force.
+"""The rule of every parameter of ADTR, ADLES, ADRS and ADEX in English, with settings in force.
 
 The derivations are in the modules of the datasets; this is what they do, for `explain` and for the
 methods of define.xml. ADTTE needs no entry: its parameters are declarations that describe
@@ -428,11 +428,52 @@ def _of_readers() -> dict[str, Rule]:
     return found
 
 
+# -- ADEX -------------------------------------------------------------------------------------
+
+_EXPOSURE: Mapping[str, Rule] = {
+    "PDCUM": Rule(
+        "Sum of the doses in mg (of g and ug converted). There is none if a dose is missing, in "
+        "another unit, or of another drug."
+    ),
+    "PDCYC": Rule(
+        "Days with a dose; a dose less than half of {treatment.dose_interval_days} days after the "
+        "one before belongs to its cycle. There is none if a dose has no date."
+    ),
+    "PDDI": Rule(
+        "PDCUM by the weeks from PD1SDT to PD1EDT plus {treatment.dose_interval_days} days. There "
+        "is none if a dose has no date."
+    ),
+    "PDDOSE": Rule("Days with a dose in EX, and doses without a date."),
+    "PDDUR": Rule("PD1EDT - PD1SDT + 1."),
+    "PDRDI": Rule(
+        "Sum of the doses as percentage of the planned one: the planned dose of a day times the "
+        "days from PD1SDT to PD1EDT plus {treatment.dose_interval_days}, divided by "
+        "{treatment.dose_interval_days}. There is none if a dose or its date is missing, or doses "
+        "are not of one unit and one drug.",
+        also=("treatment.planned_dose",),
+    ),
+    "RTBED": Rule(
+        "Of each site the sum over its courses of n * d * (1 + d / {radiotherapy.alpha_beta:g}) "
+        "for n fractions of d Gy; of these the highest, because doses to different tissue are not "
+        "added. There is none if that of a site is not known.",
+        ("Fowler 1989, the linear-quadratic formula",),
+    ),
+    "RTCOMPL": Rule(
+        "N if SUPPPR.PRCOMPL is N for a course and site, Y if it is Y for each, else there is none."
+    ),
+    "RTDOSE": Rule("ADSL.RTDOSTOT."),
+    "RTDUR": Rule("RTEDT - RTSDT + 1."),
+    "RTFRAC": Rule("Sum of SUPPPR.PRFRNUM over courses and sites; none if one is missing."),
+    "RTSITE": Rule("ADSL.NRTSITE."),
+    "TRTDUR": Rule("ADSL.TRTDURD."),
+}
+
 RULES: Mapping[str, Mapping[str, Rule]] = {
     "ADTR": {f"SDIAM{ending}": _diameters(ending) for ending in _OF}
     | {f"SVOL{ending}": _volumes(ending) for ending in _OF}
     | {f"VPCHG{ending}": _mean_changes(ending) for ending in _OF},
     "ADLES": _LESIONS,
     "ADRS": _AT_VISITS | _ONCE | _AT_VISITS_BY_IRECIST | _ONCE_BY_IRECIST | _of_readers(),
+    "ADEX": _EXPOSURE,
 }
 """Dataset -> PARAMCD -> its rule."""

@@ -12,17 +12,20 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from fhir2cdisc.adam import verbs
+from fhir2cdisc.adam import adverse_event, radiotherapy, verbs
 from fhir2cdisc.adam.dated import Dates, chosen, pick
 from fhir2cdisc.adam.imputation import impute_death, impute_start
 from fhir2cdisc.adam.verbs import Bools
 from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.core.text import is_among
 from fhir2cdisc.sdtm.contact import contacts
 from fhir2cdisc.study import Study
 
 Frames = Mapping[str, pd.DataFrame]
 
-RADIATION = "RADIATION THERAPY"
+# Words of a cause of death.
+_BY_DISEASE = "PROGRESS|DISEASE UNDER STUDY|NEOPLASM|CANCER"
+_BY_TREATMENT = r"(?:TREATMENT|DRUG|THERAPY).RELATED|TOXICITY"
 
 
 class Columns(NamedTuple):
@@ -59,7 +62,7 @@ def enrolment(data: Frames, subjects: pd.Index, dm: pd.DataFrame) -> Columns:
         new = (date.isna() & usable.notna()).to_numpy()
         date, source = date.mask(new, usable), source.mask(new, name)
         trace += [t[new[t["row"].to_numpy()]] for t in picked.trace()]
-    member = subjects.isin(entered["USUBJID"]) | subjects.isin(randomised["USUBJID"])
+    member = is_among(subjects, entered["USUBJID"]) | is_among(subjects, randomised["USUBJID"])
     return Columns(
         {
             "RFICDT": ranked["INFORMED CONSENT OBTAINED"].date,
@@ -79,32 +82,39 @@ def not_assigned(dm: pd.DataFrame) -> Bools:
     return (reason | code).to_numpy(dtype=bool)
 
 
-def treatment(data: Frames, subjects: pd.Index, dm: pd.DataFrame) -> Columns:
+def treatment(
+    data: Frames, subjects: pd.Index, dm: pd.DataFrame, pr: pd.DataFrame, issues: Issues
+) -> Columns:
     """First and last protocol treatment, of all, of radiotherapy and of the drug; dose and sites.
 
-    Treatment is EX (doses of 0 are none, unless of placebo) and protocol courses of PR, so that
-    radiotherapy that is recorded in PR alone starts the treatment too. Without either,
-    DM.RFXSTDTC and RFXENDTC stand in.
+    Treatment is what was given by EX and by protocol courses of PR (`pr` are its given courses),
+    so that radiotherapy that is recorded in PR alone starts the treatment too. DM.RFXSTDTC and
+    RFXENDTC stand in where these have no date or no record of the subject, not where they say that
+    nothing was given.
     """
-    ex = chosen(data, "EX")
-    dose, name = verbs.number(ex, "EXDOSE"), verbs.text(ex, "EXTRT").str.upper()
-    ex = ex[(dose.ne(0) | name.str.contains("PLACEBO").eq(other=True)).to_numpy()]
-    ex = ex.reset_index(drop=True)
-    radiation = verbs.text(ex, "EXCAT").str.upper().eq(RADIATION).to_numpy(dtype=bool)
+    ex = radiotherapy.given_doses(data)
+    radiation = ex["radiation"].to_numpy(dtype=bool)
     rays, drug = ex[radiation].reset_index(drop=True), ex[~radiation].reset_index(drop=True)
-    pr, protocol = radiotherapy_courses(data)
-    course = pr[protocol].reset_index(drop=True)
+    course = pr[pr["protocol"].to_numpy(dtype=bool)].reset_index(drop=True)
     by_rays = [Dates("EX", rays, "EXSTDTC"), Dates("PR", course, "PRSTDTC")]
     end_rays = [Dates("EX", rays, "EXENDTC"), Dates("PR", course, "PRENDTC"), *by_rays]
     by_drug = [Dates("EX", drug, "EXSTDTC")]
     end_drug = [Dates("EX", drug, "EXENDTC"), *by_drug]
     first = pick([*by_rays, *by_drug], subjects, last=False)
     last = pick([*end_rays, *end_drug], subjects, last=True)
+    treated = is_among(subjects, ex["USUBJID"]) | is_among(subjects, course["USUBJID"])
+    planned = chosen(data, "PR", PRCAT=radiotherapy.RADIATION)["USUBJID"]
+    denied = is_among(subjects, planned) & ~is_among(subjects, pr["USUBJID"])
+    denied |= is_among(subjects, chosen(data, "EX")["USUBJID"])
     start, end = first.date, last.date
-    start = start.where(start.notna(), verbs.date(dm, "RFXSTDTC"))
+    start = start.where(start.notna(), verbs.date(dm, "RFXSTDTC").where(treated | ~denied))
     end = end.where(end.notna(), verbs.date(dm, "RFXENDTC")).where(start.notna())
+    treated |= start.notna().to_numpy()
+    verbs.report(
+        issues, "AD0021", "ADSL: TRTSDT is missing", pd.DataFrame({"USUBJID": subjects}),
+        treated & start.isna().to_numpy(), "USUBJID",
+    )  # fmt: skip
     rt, pd1 = (pick(s, subjects, last=False).date for s in (by_rays, by_drug))
-    treated = subjects.isin(ex["USUBJID"]) | subjects.isin(course["USUBJID"]) | start.notna()
     return Columns(
         {
             "TRTSDT": start,
@@ -115,7 +125,7 @@ def treatment(data: Frames, subjects: pd.Index, dm: pd.DataFrame) -> Columns:
             "PD1EDT": pick(end_drug, subjects, last=True).date,
             "TRTSEQA": _sequence(rt, pd1, subjects),
             "SAFFL": flag(np.asarray(treated)),
-            **_radiation_given(rays, course, subjects),
+            **_radiation_given(radiotherapy.delivered(pr, data), subjects),
         },
         [*first.trace(), *last.trace()],
     )
@@ -129,54 +139,28 @@ def _sequence(rt: pd.Series, pd1: pd.Series, subjects: pd.Index) -> pd.Series:
     return both.where(both != "").set_axis(range(len(subjects)))
 
 
-def radiotherapy_courses(data: Frames) -> tuple[pd.DataFrame, Bools]:
-    """Radiotherapy of PR, and which courses are protocol treatment.
-
-    Those that SUPPPR.PRPROTFL marks; if it marks none at all, every course.
-    """
-    pr = verbs.merge_supp(chosen(data, "PR", PRCAT=RADIATION), data.get("SUPPPR"), ("PRPROTFL",))
-    marked = pr["PRPROTFL"]
-    protocol = marked.eq("Y") if marked.notna().any() else pd.Series(data=True, index=pr.index)
-    return pr, protocol.to_numpy(dtype=bool)
-
-
-def _radiation_given(
-    rays: pd.DataFrame, course: pd.DataFrame, subjects: pd.Index
-) -> dict[str, pd.Series]:
-    """NRTSITE and RTDOSTOT (Gy): from EX, and where a subject has none there, from PR."""
-    out = {}
-    site, dose = (
-        pd.Series(np.nan, index=subjects, dtype="float64"),
-        pd.Series(np.nan, index=subjects, dtype="float64"),
-    )
-    for domain, frame in (("EX", rays), ("PR", course)):
-        place = (
-            verbs.text(frame, f"{domain}LOC") + "|" + verbs.text(frame, f"{domain}LAT").fillna("")
-        )
-        own = verbs.number(frame, f"{domain}SEQ").astype("str")
-        key = verbs.text(frame, f"{domain}LNKID").fillna(place).fillna(own)
-        count = key.groupby(frame["USUBJID"].to_numpy()).nunique().astype("float64")
-        unit = verbs.text(frame, f"{domain}DOSU").str.upper()
-        gray = verbs.number(frame, f"{domain}DOSE") * unit.map({"GY": 1.0, "CGY": 0.01}).astype(
-            "float64"
-        )
-        total = gray.groupby(frame["USUBJID"].to_numpy()).sum(min_count=1)
-        site = site.fillna(count.reindex(subjects))
-        dose = dose.fillna(total.reindex(subjects))
-    out["NRTSITE"] = site.reset_index(drop=True)
-    out["RTDOSTOT"] = dose.reset_index(drop=True)
-    return out
+def _radiation_given(given: pd.DataFrame, subjects: pd.Index) -> dict[str, pd.Series]:
+    """NRTSITE and RTDOSTOT (Gy); a total is missing where the dose of a site is."""
+    code = subjects.get_indexer(pd.Index(given["USUBJID"]))
+    given, code = given[code >= 0], code[code >= 0]
+    sites = pd.Series(code).groupby(given["site"].to_numpy()).first()
+    one = pd.Series(1.0, index=sites.index)
+    return {
+        "NRTSITE": pd.Series(verbs.total(one, sites.to_numpy(), len(subjects))),
+        "RTDOSTOT": pd.Series(verbs.total(given["RTDOSE"], code, len(subjects))),
+    }
 
 
-def new_therapy(data: Frames, subjects: pd.Index, start: pd.Series, issues: Issues) -> Columns:
+def new_therapy(
+    data: Frames, subjects: pd.Index, start: pd.Series, pr: pd.DataFrame, issues: Issues
+) -> Columns:
     """NACTDT: the first new anticancer therapy on or after the start, and NACTDTF.
 
     Systemic therapy from CM and radiotherapy off protocol from PR. Of a partial date only the
     day is assumed, the first of the month: a known year says too little to end the observation.
     """
     cm = chosen(data, "CM", CMCAT="ON-STUDY ANTICANCER")
-    pr, protocol = radiotherapy_courses(data)
-    off = pr[~protocol].reset_index(drop=True)
+    off = pr[~pr["protocol"].to_numpy(dtype=bool)].reset_index(drop=True)
     sources = []
     for domain, frame, variable in (("CM", cm, "CMSTDTC"), ("PR", off, "PRSTDTC")):
         bound = start.set_axis(subjects).reindex(frame["USUBJID"]).set_axis(frame.index)
@@ -198,7 +182,7 @@ def new_therapy(data: Frames, subjects: pd.Index, start: pd.Series, issues: Issu
 def survival(
     data: Frames, subjects: pd.Index, dm: pd.DataFrame, study: Study, issues: Issues
 ) -> Columns:
-    """DTHDT, DTHDTF, DTHFL, DTHCAUS and LSTALVDT.
+    """DTHDT, DTHDTF, DTHFL, DTHCAUS, DTHCGR1 and LSTALVDT.
 
     Death is what DM, a disposition DEATH or a survival status DEAD says; its date that of DM,
     else of the disposition. A partial date of death is assumed after the last contact. No record
@@ -208,8 +192,8 @@ def survival(
     status = chosen(data, "SS", SSTESTCD="SURVSTAT")
     state = verbs.text(status, "SSSTRESC").str.upper()
     dead = verbs.text(dm, "DTHFL").eq("Y") | verbs.text(dm, "DTHDTC").notna()
-    dead |= subjects.isin(died["USUBJID"])
-    dead |= subjects.isin(status["USUBJID"][state.eq("DEAD").to_numpy()])
+    dead |= is_among(subjects, died["USUBJID"])
+    dead |= is_among(subjects, status["USUBJID"][state.eq("DEAD").to_numpy()])
     dtc = verbs.text(dm, "DTHDTC")
     of_ds = died.assign(DTC=verbs.text(died, "DSSTDTC")).dropna(subset=["DTC"])
     first = of_ds.sort_values("DTC").drop_duplicates("USUBJID").set_index("USUBJID")["DTC"]
@@ -219,6 +203,9 @@ def survival(
     sources = [Dates(*contact) for contact in contacts(data)]
     latest = pick(sources, subjects, last=True)
     death = impute_death(dtc, latest.date, study.endpoints.death_day)
+    if study.study.data_cutoff is not None:  # a partial date may mean a day beyond it
+        limit = pd.Timestamp(study.study.data_cutoff)
+        death = death._replace(date=death.date.mask(death.date > limit, limit))
     proof = pick(sources, subjects, last=True, not_after=death.date)
     who = pd.DataFrame({"USUBJID": subjects})
     partial = death.flag.notna().to_numpy()
@@ -229,32 +216,52 @@ def survival(
     verbs.report(issues, "AD0004", "DM: death without a usable date", who, undated, "USUBJID")
     from_ds = (~own_date & dtc.notna()).to_numpy(dtype=bool)
     verbs.report(issues, "AD0010", "DM: DTHDTC is empty", who, from_ds, "USUBJID")
+    ae = adverse_event.events(data)
     return Columns(
         {
             "DTHDT": death.date,
             "DTHDTF": death.flag,
             "DTHFL": pd.Series("Y", index=dm.index, dtype="str").where(dead),
-            "DTHCAUS": _cause(data, subjects).where(dead),
+            **_cause(data, ae, subjects, dead, study),
             "LSTALVDT": proof.date,
         },
         proof.trace(),
     )
 
 
-def _cause(data: Frames, subjects: pd.Index) -> pd.Series:
-    """Primary cause of DD, else the fatal adverse event."""
-    out = _text(subjects)
-    fatal = chosen(data, "AE", AESDTH="Y")
-    found = (
-        (chosen(data, "DD", DDTESTCD="PRCDTH"), "DDSTRESC", "DDSEQ"),
-        (fatal, "AEDECOD" if "AEDECOD" in fatal else "AETERM", "AESEQ"),
+def _cause(
+    data: Frames, ae: pd.DataFrame, subjects: pd.Index, dead: pd.Series, study: Study
+) -> dict[str, pd.Series]:
+    """DTHCAUS: primary cause of DD, else the fatal adverse event; and its group DTHCGR1."""
+    by_event = adverse_event.fatal(ae).to_numpy(dtype=bool)
+    related = adverse_event.related(ae, study).to_any().to_numpy(dtype=bool)
+    fatal = ae[by_event].reset_index(drop=True)
+    term = verbs.text(fatal, "AEDECOD").fillna(verbs.text(fatal, "AETERM"))
+    reviewed = chosen(data, "DD", DDTESTCD="PRCDTH")
+    cause = _text(subjects)
+    for frame, text, sequence in (
+        (reviewed, verbs.text(reviewed, "DDSTRESC"), "DDSEQ"),
+        (fatal, term, "AESEQ"),
+    ):
+        named = frame.assign(TEXT=text, SEQ=verbs.number(frame, sequence)).dropna(subset=["TEXT"])
+        named = named.sort_values(["USUBJID", "SEQ"]).drop_duplicates("USUBJID")
+        one = named.set_index("USUBJID")["TEXT"].reindex(subjects).astype("str")
+        cause = cause.where(cause.notna(), one.set_axis(cause.index))
+    known = cause.str.upper()
+    group = np.select(
+        [
+            known.str.contains(_BY_DISEASE).eq(other=True),
+            is_among(subjects, ae["USUBJID"][by_event & related])
+            | known.str.contains(_BY_TREATMENT).eq(other=True),
+            known.notna() & known.ne("UNKNOWN"),
+        ],
+        ["PROGRESSIVE DISEASE", "TREATMENT-RELATED", "OTHER"],
+        "UNKNOWN",
     )
-    for frame, variable, sequence in found:
-        named = frame.assign(TEXT=verbs.text(frame, variable), SEQ=verbs.number(frame, sequence))
-        named = named.dropna(subset=["TEXT"]).sort_values(["USUBJID", "SEQ"])
-        one = named.drop_duplicates("USUBJID").set_index("USUBJID")["TEXT"]
-        out = out.where(out.notna(), one.reindex(subjects).astype("str").set_axis(out.index))
-    return out
+    return {
+        "DTHCAUS": cause.where(dead),
+        "DTHCGR1": pd.Series(group, dtype="str").where(dead),
+    }
 
 
 def disposition(data: Frames, subjects: pd.Index) -> Columns:

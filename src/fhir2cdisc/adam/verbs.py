@@ -46,6 +46,13 @@ SUBJECT_LABELS = {
 }
 
 
+def frame_of(data: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
+    """A dataset; without records if there is none."""
+    if name in data:
+        return data[name]
+    return pd.DataFrame({"USUBJID": pd.Series(dtype="str")})
+
+
 # -- operations in segments -------------------------------------------------------------------
 
 
@@ -99,6 +106,12 @@ def take(values: Array, rows: Ints, missing: Any) -> Array:
     if not len(values):
         return np.full(len(rows), missing)
     return np.where(rows >= 0, values[np.maximum(rows, 0)], missing)
+
+
+def total(values: pd.Series, code: Ints, size: int) -> Floats:
+    """For each of so many codes the sum; missing where a value is, or where there is none."""
+    summed = np.bincount(code, values.to_numpy(np.float64), minlength=size)
+    return np.where(np.bincount(code, minlength=size) > 0, summed, np.nan)
 
 
 def cross(sizes: Ints, starts: Ints) -> Ints:

@@ -32,7 +32,7 @@ def scattered_scans(tumours: Tumours) -> pd.DataFrame:
 
 
 def late_assessments(tumours: Tumours) -> pd.DataFrame:
-    cut = tumours.study.checks.data_cut
+    cut = tumours.study.study.data_cutoff
     parts = []
     for domain, variable in TUMOUR_DATES.items():
         frame = tumours.frame(domain)
@@ -67,6 +67,8 @@ def fatal_events_of_living(tumours: Tumours) -> pd.DataFrame:
     fatal = text(ae, "AESDTH").eq("Y") | text(ae, "AEOUT").str.upper().eq("FATAL")
     fatal |= text(ae, "AETOXGR").eq("5")
     alive = adsl.loc[text(adsl, "DTHFL").ne("Y"), "USUBJID"]
+    dm = tumours.frame("DM")  # a death after the data cut-off is not in ADSL
+    alive = alive[~is_among(alive, dm.loc[text(dm, "DTHFL").eq("Y"), "USUBJID"])]
     broken = fatal & is_among(ae["USUBJID"], alive)
     return records("AE", ae, broken, "Fatal adverse event of a subject not known as dead", "AESEQ")
 

@@ -200,6 +200,21 @@ CATALOGUE: dict[str, Kind] = {
         "Event has no complete date and does not end the observation",
         "query the date; until then the subject is censored",
     ),
+    "AD0020": Kind(
+        N_,
+        "Record after the data cut-off is not used in ADaM",
+        "see [study] data_cutoff; the record stays in SDTM",
+    ),
+    "AD0021": Kind(
+        W_,
+        "Treated subject has no usable date of first treatment; no event is treatment-emergent",
+        "complete EXSTDTC or PRSTDTC",
+    ),
+    "AD0022": Kind(
+        W_,
+        "Exposure is not known well enough to be summed up",
+        "complete dose and unit, or correct them",
+    ),
     # RS: response
     "RS0001": Kind(
         W_,

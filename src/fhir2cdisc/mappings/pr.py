@@ -69,9 +69,12 @@ def _radiotherapy(rows: Rows, dose: dict[str, Column], fractions: Column | None)
     intent = f"extension('{MCODE}/mcode-procedure-intent').valueCodeableConcept"
     modality, technique = _modality(rows, "modality"), _modality(rows, "technique")
     code = concept(of_resource("code", rows))
+    status = path(of_resource("status", rows))
+    completed = when(status, "completed", const("Y"), when(status, "stopped", const("N")))
     qualifiers: dict[str, tuple[str, Column]] = {
         "PRPROTFL": ("Protocol Radiotherapy Flag", path("%protocol")),
         "PRTRTINT": ("Treatment Intent", recode(concept(of_resource(intent, rows)), "TRTINTNT")),
+        "PRCOMPL": ("Radiotherapy Completed", completed.as_(Origin.COLLECTED)),
     }
     if fractions is not None:
         qualifiers |= {

@@ -35,6 +35,7 @@ from fhir2cdisc.results.endpoint_table import (
     estimated,
     plain,
 )
+from fhir2cdisc.results.exposure import exposure
 from fhir2cdisc.results.groups import compare_groups, group_subjects
 from fhir2cdisc.results.left_out import count_left_out
 from fhir2cdisc.results.sensitivity import compare_lesions, lesion_sensitivity
@@ -57,7 +58,7 @@ def compute_endpoints(
     issues: Issues,
     definitions: Mapping[str, str] | None = None,
 ) -> EndpointTable:
-    """The endpoints from ADSL and what there is of ADRS, ADLES, ADTTE, ADAE and concordance.
+    """The endpoints from ADSL and what there is of the other datasets, and of concordance.
 
     `definitions` has the rule of each parameter of ADTTE in sentences, by PARAMCD. An endpoint
     whose dataset is not there is not estimable, and an issue says so.
@@ -78,6 +79,7 @@ def compute_endpoints(
         *(_rate(analysis, rate, analysis.population) for rate in abscopal_rates(analysis)),
         *_times_to_event(analysis),
         *_adverse_events(analysis),
+        *exposure(analysis),
         *count_agreement(analysis),
         *count_left_out(analysis),
     ]
@@ -489,28 +491,51 @@ def _follow_up(analysis: Analysis) -> Endpoint:
 # -- adverse events ---------------------------------------------------------------------------
 
 
+_SENSITIVITY = ("AE3-WORST-CASE", "AE3-EXTENDED")
+
+
 def _adverse_events(analysis: Analysis) -> list[Endpoint]:
-    """Subjects with severe events: up to the landmark or at any time, any cause or related."""
-    days, months = analysis.study.treatment.teae_days, analysis.study.endpoints.months
-    window = f"onset from the first treatment to {days} days after the last"
-    early = f"{window}, and within {months} months of the study clock start"
+    """Subjects with severe events: up to the landmark or at any time, by cause, and how sure."""
+    treatment, months = analysis.study.treatment, analysis.study.endpoints.months
+    window = f"onset from the first treatment to {treatment.teae_days} days after the last"
+    if treatment.teae_until_new_therapy:
+        window += ", before a new anticancer therapy"
+    limit = f", and within {months} months of the study clock start"
+    longer = f"{window}; serious and immune-related events to {treatment.teae_days_extended} days"
     related = " that is related to the PD-1 antibody or to radiotherapy"
+    immune = " that is called immune-related"
     name = "adverse event of grade 3 or more"
-    cut = {"ANL01FL": "Y"}
+    ungraded, as_grade_3 = "do not count", "count as grade 3 or more"
+    early, late = {"ANL01FL": "Y"}, {"ANL02FL": "Y"}
     rows = []
-    for id_, label, where, when, cause in (
-        ("AE3", f"Treatment-emergent {name}, up to {months} months", {"AE3FL": "Y", **cut},
-         early, ""),
-        ("AE3-ANY-TIME", f"Treatment-emergent {name}", {"AE3FL": "Y"}, window, ""),
-        ("TRAE3", f"Treatment-related {name}, up to {months} months", {"TRAE3FL": "Y", **cut},
-         early, related),
-        ("TRAE3-ANY-TIME", f"Treatment-related {name}", {"TRAE3FL": "Y"}, window, related),
+    for id_, event, where, when, cause, missing in (
+        ("AE3", f"Treatment-emergent {name}", {"AE3FL": "Y", **early},
+         window, "", ungraded),
+        ("AE3-ANY-TIME", f"Treatment-emergent {name}", {"AE3FL": "Y"}, window, "", ungraded),
+        ("AE3-WORST-CASE", f"Treatment-emergent {name} or without grade",
+         {"AE3WCFL": "Y", **early}, window, "", as_grade_3),
+        ("AE3-EXTENDED", f"Treatment-emergent {name}, longer window",
+         {"AE3XFL": "Y", **late}, longer, "", ungraded),
+        ("TRAE3", f"Treatment-related {name}", {"TRAE3FL": "Y", **early},
+         window, related, ungraded),
+        ("TRAE3-ANY-TIME", f"Treatment-related {name}", {"TRAE3FL": "Y"},
+         window, related, ungraded),
+        ("IRAE3", f"Immune-related {name}", {"IRAE3FL": "Y", **early},
+         window, immune, ungraded),
+        ("IRAE3-ANY-TIME", f"Immune-related {name}", {"IRAE3FL": "Y"},
+         window, immune, ungraded),
     ):  # fmt: skip
+        cut = len(where) > 1
+        label = f"{event}, up to {months} months" if cut else event
         method = (
             f"Share of subjects of the safety set with at least one treatment-emergent adverse "
-            f"event of CTCAE grade 3 or more ({when}){cause}; events without a grade do not count."
+            f"event of CTCAE grade 3 or more ({when}{limit if cut else ''}){cause}; events without "
+            f"a grade {missing}."
         )
         found = analysis.records("ADAE", "SAFFL", **where)
+        if cause == immune and found is not None and analysis.adam["ADAE"]["AEIRFL"].isna().all():
+            found = None  # nobody judged it: not a rate of 0 %
         scope = analysis.scope("ADAE", "SAFFL", **where)
-        rows.append(_share(analysis, id_, label, found, "SAFFL", method=method, scope=scope))
+        row = _share(analysis, id_, label, found, "SAFFL", method=method, scope=scope)
+        rows.append(replace(row, role="supplementary") if id_ in _SENSITIVITY else row)
     return rows

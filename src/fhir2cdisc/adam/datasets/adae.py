@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from fhir2cdisc.adam import verbs
+from fhir2cdisc.adam import adverse_event, verbs
 from fhir2cdisc.adam.imputation import impute_end, impute_start
 from fhir2cdisc.adam.verbs import Bools
 from fhir2cdisc.core.column import Column
@@ -17,17 +17,16 @@ from fhir2cdisc.core.verbs import described, predecessor
 from fhir2cdisc.study import Study
 
 _FROM_ADSL = ("STUDYID", "USUBJID", "SUBJID", "SITEID", "AGE", "SEX", "TRT01P", "TRT01A",
-              "SAFFL", "TRTSDT", "TRTEDT", "STARTDT0", "CUT6DT")  # fmt: skip
+              "SAFFL", "TRTSDT", "TRTEDT", "STARTDT0", "CUT6DT", "NACTDT")  # fmt: skip
 _FROM_AE = ("AETERM", "AELLT", "AEDECOD", "AEHLT", "AEHLGT", "AEBODSYS", "AESOC", "AESTDTC",
             "AEENDTC", "AESER", "AEACN", "AEREL", "AEOUT", "AESDTH", "AETOXGR")  # fmt: skip
-_FROM_SUPP = ("AERELRT", "AEIRFL")
 SEVERE = 3
 
 COLUMNS: Mapping[str, Column] = {
     **{name: predecessor(f"ADSL.{name}") for name in _FROM_ADSL},
     "AESEQ": predecessor("AE.AESEQ"),
     **{name: predecessor(f"AE.{name}") for name in _FROM_AE},
-    "AERELRT": predecessor("SUPPAE.AERELRT"),
+    **{name: predecessor(f"SUPPAE.{name}") for name in adverse_event.QUALIFIERS},
     "ASTDT": described(
         "ASTDT",
         "AE.AESTDTC; a missing day is the first of the month, a missing month January, but not "
@@ -38,7 +37,7 @@ COLUMNS: Mapping[str, Column] = {
     "AENDT": described(
         "AENDT",
         "AE.AEENDTC; a missing day is the last of the month, a missing month December, but not "
-        "after ADSL.DTHDT where the known part allows",
+        "after ADSL.DTHDT or the data cut-off where the known part allows",
     ),
     "AENDTF": described("AENDTF", "D if the day, M if month and day of AENDT are assumed"),
     "AENDY": described("AENDY", "Days from TRTSDT to AENDT; there is no day 0"),
@@ -46,7 +45,14 @@ COLUMNS: Mapping[str, Column] = {
     "ADURU": described("ADURU", "DAYS where there is ADURN"),
     "TRTEMFL": described(
         "TRTEMFL",
-        "Y if ASTDT is from TRTSDT to TRTEDT plus the days of the study ([treatment] teae_days)",
+        "Y if ASTDT is from TRTSDT to TRTEDT plus the days of the study ([treatment] teae_days), "
+        "and, if [treatment] teae_until_new_therapy, before NACTDT; without TRTEDT there is no "
+        "last day",
+    ),
+    "TRTEMXFL": described(
+        "TRTEMXFL",
+        "Y if TRTEMFL is Y, or it would be with [treatment] teae_days_extended and AESER or AEIRFL "
+        "is Y",
     ),
     "ATOXGR": described("ATOXGR", "AE.AETOXGR, if it is 1 to 5"),
     "ATOXGRN": described("ATOXGRN", "ATOXGR as number"),
@@ -54,10 +60,15 @@ COLUMNS: Mapping[str, Column] = {
     "AERELIO": described(
         "AERELIO", "Y if AE.AEREL is a value that counts as related ([treatment] related)"
     ),
-    "AERELANY": described("AERELANY", "Y if AEREL or SUPPAE.AERELRT counts as related"),
+    "AERELRAD": described("AERELRAD", "Y if AERELRT is such a value"),
+    "AERELANY": described("AERELANY", "Y if AERELIO or AERELRAD is Y"),
     "TRAE3FL": described("TRAE3FL", "Y if AE3FL is Y and AERELANY is Y"),
-    "IRAEFL": described("IRAEFL", "SUPPAE.AEIRFL if Y"),
+    "IRAEFL": described("IRAEFL", "Y if AEIRFL is Y"),
+    "IRAE3FL": described("IRAE3FL", "Y if AE3FL is Y and IRAEFL is Y"),
+    "AE3WCFL": described("AE3WCFL", "Y if AE3FL is Y, or TRTEMFL is Y and ATOXGR is missing"),
+    "AE3XFL": described("AE3XFL", "Y if TRTEMXFL is Y and ATOXGRN is 3 or more"),
     "ANL01FL": described("ANL01FL", "Y if TRTEMFL is Y and ASTDT is not after CUT6DT"),
+    "ANL02FL": described("ANL02FL", "Y if TRTEMXFL is Y and ASTDT is not after CUT6DT"),
     "AOCCFL": described(
         "AOCCFL", "Y for the first treatment-emergent event of the subject, by ASTDT and AESEQ"
     ),
@@ -79,12 +90,19 @@ COLUMNS: Mapping[str, Column] = {
 _LABELS = {
     "CUT6DT": "Date of 6-Month Analysis Cut",
     "STARTDT0": "Study Clock Start Date",
+    "NACTDT": "Date of New Anticancer Therapy",
     "AERELRT": "Relation to Radiotherapy",
+    "AEIRFL": "Immune-Related Event",
+    "TRTEMXFL": "Treatment Emergent, Extended Flag",
     "AE3FL": "Treatment-Emergent Grade 3+ Flag",
     "AERELIO": "Related to PD-1 Antibody Flag",
+    "AERELRAD": "Related to Radiotherapy Flag",
     "AERELANY": "Related to Any Study Treatment Flag",
     "TRAE3FL": "Treatment-Related Grade 3+ Flag",
     "IRAEFL": "Immune-Related Event Flag",
+    "IRAE3FL": "Immune-Related Grade 3+ Flag",
+    "AE3WCFL": "Grade 3+ or Missing Grade Flag",
+    "AE3XFL": "Grade 3+, Extended Flag",
     "AOCCSIFL": "1st Max Sev./Int. Occur. of SOC Flag",
     "AOCCPIFL": "1st Max Sev./Int. Occur. of PT Flag",
     "AOCC01FL": "1st Occurrence of Grade 3+ Flag",
@@ -97,35 +115,44 @@ def derive(data: Mapping[str, pd.DataFrame], study: Study, issues: Issues) -> De
     References:
         ADaM Structure for Occurrence Data (OCCDS) v1.1; CTCAE v5.0.
     """
-    ae = verbs.merge_supp(data["AE"], data.get("SUPPAE"), _FROM_SUPP)
+    ae = adverse_event.events(data)
     ae = ae.assign(AESEQ=verbs.number(ae, "AESEQ")).sort_values(["USUBJID", "AESEQ"], kind="stable")
     adsl = data["ADSL"]
     row = pd.Index(adsl["USUBJID"]).get_indexer(pd.Index(ae["USUBJID"]))
     ae, row = ae[row >= 0].reset_index(drop=True), row[row >= 0]
-    frame = pd.DataFrame({name: verbs.text(ae, name) for name in (*_FROM_AE, *_FROM_SUPP)})
+    names = (*_FROM_AE, *adverse_event.QUALIFIERS)
+    frame = pd.DataFrame({name: verbs.text(ae, name) for name in names})
     for name in (*_FROM_ADSL, "DTHDT"):
         frame[name] = adsl[name].take(row).set_axis(frame.index)
     frame["AESEQ"] = ae["AESEQ"]
     frame["ASEQ"] = frame.groupby("USUBJID").cumcount() + 1.0
-    frame = frame.assign(**_dates(frame))
-    emergent = (frame["ASTDT"] >= frame["TRTSDT"]) & (
-        frame["ASTDT"] <= frame["TRTEDT"] + pd.Timedelta(days=study.treatment.teae_days)
-    )
+    frame = frame.assign(**_dates(frame, study))
     grade = frame["AETOXGR"].str.strip()
     frame["ATOXGR"] = grade.where(grade.isin(["1", "2", "3", "4", "5"]))
     frame["ATOXGRN"] = pd.to_numeric(frame["ATOXGR"]).astype("float64")
-    related = study.treatment.related
-    by_drug = frame["AEREL"].str.upper().isin(related)
-    by_any = by_drug | frame["AERELRT"].str.upper().isin(related)
-    severe = emergent & (frame["ATOXGRN"] >= SEVERE)
+    related = adverse_event.related(frame, study)
+    immune = frame["AEIRFL"].eq("Y")
+    emergent = _emergent(frame, study, study.treatment.teae_days)
+    extended = emergent | (
+        _emergent(frame, study, study.treatment.teae_days_extended)
+        & (immune | frame["AESER"].eq("Y"))
+    )
+    grade_3 = frame["ATOXGRN"] >= SEVERE
+    severe, early = emergent & grade_3, frame["ASTDT"] <= frame["CUT6DT"]
     frame = frame.assign(
         TRTEMFL=_yes(emergent),
+        TRTEMXFL=_yes(extended),
         AE3FL=_yes(severe),
-        AERELIO=_yes(by_drug),
-        AERELANY=_yes(by_any),
-        TRAE3FL=_yes(severe & by_any),
-        IRAEFL=_yes(frame["AEIRFL"].eq("Y")),
-        ANL01FL=_yes(emergent & (frame["ASTDT"] <= frame["CUT6DT"])),
+        AERELIO=_yes(related.to_drug),
+        AERELRAD=_yes(related.to_radiotherapy),
+        AERELANY=_yes(related.to_any()),
+        TRAE3FL=_yes(severe & related.to_any()),
+        IRAEFL=_yes(immune),
+        IRAE3FL=_yes(severe & immune),
+        AE3WCFL=_yes(severe | (emergent & frame["ATOXGR"].isna())),
+        AE3XFL=_yes(extended & grade_3),
+        ANL01FL=_yes(emergent & early),
+        ANL02FL=_yes(extended & early),
         **_first_occurrences(frame, emergent.to_numpy(dtype=bool), severe.to_numpy(dtype=bool)),
     )
     _report(frame, emergent.to_numpy(dtype=bool), issues)
@@ -134,8 +161,21 @@ def derive(data: Mapping[str, pd.DataFrame], study: Study, issues: Issues) -> De
     return verbs.derived(frame, [subjects, verbs.parents(at, "AE", frame, "AESEQ", at)])
 
 
-def _dates(frame: pd.DataFrame) -> dict[str, pd.Series]:
-    end = impute_end(frame["AEENDTC"], frame["DTHDT"])
+def _emergent(frame: pd.DataFrame, study: Study, days: int) -> pd.Series:
+    """Whether the event began under treatment or up to so many days after it."""
+    start, last = frame["ASTDT"], frame["TRTEDT"] + pd.Timedelta(days=days)
+    within = (start >= frame["TRTSDT"]) & ((start <= last) | last.isna())
+    if study.treatment.teae_until_new_therapy:
+        within &= ~(start >= frame["NACTDT"])
+    return within
+
+
+def _dates(frame: pd.DataFrame, study: Study) -> dict[str, pd.Series]:
+    limit = frame["DTHDT"]
+    if study.study.data_cutoff is not None:
+        cutoff = pd.Timestamp(study.study.data_cutoff)
+        limit = limit.where(limit < cutoff, cutoff)
+    end = impute_end(frame["AEENDTC"], limit)
     start = impute_start(frame["AESTDTC"], frame["TRTSDT"], end.date)
     duration = (end.date - start.date).dt.days + 1.0
     return {

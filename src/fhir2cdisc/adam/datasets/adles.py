@@ -34,7 +34,9 @@ COLUMNS: Mapping[str, Column] = {
     "NODALFL": described("NODALFL", "Y if TULOC names a lymph node, else N"),
     "RTSTDT": described("RTSTDT", "First PR.PRSTDTC of protocol radiotherapy linked to the lesion"),
     "RTDOSE": described(
-        "RTDOSE", "Sum of PR.PRDOSE (else EX.EXDOSE of the same link) of these courses, in Gy"
+        "RTDOSE",
+        "Sum of PR.PRDOSE (else EX.EXDOSE of the same link, else fractions times dose of a "
+        "fraction) of these courses, in Gy",
     ),
     "RTFRAC": described("RTFRAC", "Sum of SUPPPR.PRFRNUM of these courses"),
     "BED10": described(

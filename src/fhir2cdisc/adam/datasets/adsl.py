@@ -7,13 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from fhir2cdisc.adam import collected, lesion, subject, sums, verbs
+from fhir2cdisc.adam import collected, lesion, radiotherapy, subject, sums, verbs
 from fhir2cdisc.adam.imputation import add_months
 from fhir2cdisc.adam.subject import flag
 from fhir2cdisc.adam.verbs import Bools
 from fhir2cdisc.core.column import Column
 from fhir2cdisc.core.derivation import Derivation, Derived
 from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.core.text import is_among
 from fhir2cdisc.core.verbs import described, predecessor
 from fhir2cdisc.study import Study
 
@@ -35,7 +36,11 @@ COLUMNS: Mapping[str, Column] = {
     ),
     "ITTFL": described("ITTFL", "Y for enrolled subjects (ENRLFL), else N"),
     "FASFL": described("FASFL", "Y for enrolled subjects with any protocol treatment, else N"),
-    "SAFFL": described("SAFFL", "Y for subjects with any radiotherapy or dose of drug, else N"),
+    "SAFFL": described(
+        "SAFFL",
+        "Y for subjects with any protocol radiotherapy or dose of drug that was given (a dose of "
+        "0 was not, nor what is NOT DONE or did not occur), also if it was stopped early, else N",
+    ),
     "EVLFL": described(
         "EVLFL",
         "Y if FASFL is Y, the subject has a target lesion, the baseline is adequate, and there is "
@@ -69,7 +74,7 @@ COLUMNS: Mapping[str, Column] = {
     "TRTSDT": described(
         "TRTSDT",
         "First of EX.EXSTDTC (dose not 0) and PR.PRSTDTC of protocol radiotherapy, else "
-        "DM.RFXSTDTC",
+        "DM.RFXSTDTC unless EX or PR says that nothing was given",
     ),
     "TRTEDT": described(
         "TRTEDT",
@@ -81,9 +86,15 @@ COLUMNS: Mapping[str, Column] = {
     "PD1SDT": described("PD1SDT", "First date of a dose of drug in EX"),
     "PD1EDT": described("PD1EDT", "Last date of a dose of drug in EX"),
     "NRTSITE": described(
-        "NRTSITE", "Number of distinct irradiated sites (link, else location) in EX, else in PR"
+        "NRTSITE",
+        "Number of sites of protocol radiotherapy in PR, else in EX: courses that treated a common "
+        "lesion are of one site; without a lesion the site is the location and side, else the link",
     ),
-    "RTDOSTOT": described("RTDOSTOT", "Sum of radiotherapy doses in Gy in EX, else in PR"),
+    "RTDOSTOT": described(
+        "RTDOSTOT",
+        "Sum over courses and sites of the dose of protocol radiotherapy in Gy (PRDOSE, else "
+        "EXDOSE of the same link, else PRFRNUM times PRFRDOSE); missing if one is not known",
+    ),
     "NTRGB": described("NTRGB", "Number of target lesions in TU"),
     "NTRGNI": described("NTRGNI", "Number of target lesions with LESGRP of NONIRRAD (see ADLES)"),
     "NTRGIR": described("NTRGIR", "Number of target lesions with LESGRP of IRRAD"),
@@ -111,14 +122,20 @@ COLUMNS: Mapping[str, Column] = {
         "the day after the last contact, within the known month or year",
     ),
     "DTHDTF": described("DTHDTF", "D if the day, M if month and day of DTHDT are assumed"),
-    "DTHCAUS": described("DTHCAUS", "DD primary cause of death, else the fatal adverse event"),
+    "DTHCAUS": described(
+        "DTHCAUS",
+        "DD primary cause of death, else AEDECOD (AETERM) of the first fatal adverse event "
+        "(AESDTH, AEOUT or grade 5)",
+    ),
     "DTHCGR1": described(
         "DTHCGR1",
-        "DTHCAUS in groups: ADVERSE EVENT (a fatal one), PROGRESSIVE DISEASE, OTHER, UNKNOWN",
+        "PROGRESSIVE DISEASE if DTHCAUS says so; else TREATMENT-RELATED if it says so or a fatal "
+        "adverse event is related to treatment; else OTHER; UNKNOWN without a cause",
     ),
     "LSTALVDT": described(
         "LSTALVDT",
-        "Latest complete date not after DTHDT of a visit, scan, response, dose, procedure, start "
+        "Latest complete date, not after DTHDT and the data cut-off, of a visit, scan, response, "
+        "dose, procedure (what took place), start "
         "of an adverse event or therapy, laboratory or vital sign, survival status ALIVE, consent "
         "or other disposition than death and loss to follow-up",
     ),
@@ -160,15 +177,16 @@ def derive(data: Mapping[str, pd.DataFrame], study: Study, issues: Issues) -> De
     subjects = pd.Index(dm["USUBJID"].astype("str"))
     values = {n: verbs.number(dm, n) if n == "AGE" else verbs.text(dm, n) for n in _FROM_DM}
     entry = subject.enrolment(data, subjects, dm)
-    given = subject.treatment(data, subjects, dm)
+    courses = radiotherapy.given_courses(data)
+    given = subject.treatment(data, subjects, dm, courses, issues)
     values |= entry.columns | given.columns
     values |= _clock(values, dm, study, issues)
-    later = subject.new_therapy(data, subjects, values["STARTDT0"], issues)
+    later = subject.new_therapy(data, subjects, values["STARTDT0"], courses, issues)
     death = subject.survival(data, subjects, dm, study, issues)
     ends = subject.disposition(data, subjects)
     values |= later.columns | death.columns | ends.columns
     frame = pd.DataFrame(values)
-    frame = frame.assign(**_treatments(frame, study), **_causes(frame, data))
+    frame = frame.assign(**_treatments(frame, study))
     counts, of_lesions = _lesion_counts(frame, data, study)
     frame = frame.assign(**counts)
     frame = frame.assign(**_populations(frame))
@@ -227,20 +245,6 @@ def _treatments(frame: pd.DataFrame, study: Study) -> dict[str, pd.Series]:
     }
 
 
-def _causes(frame: pd.DataFrame, data: Mapping[str, pd.DataFrame]) -> dict[str, pd.Series]:
-    cause = frame["DTHCAUS"].str.upper()
-    fatal = data["AE"] if "AE" in data else pd.DataFrame({"USUBJID": pd.Series(dtype="str")})
-    fatal = fatal[verbs.text(fatal, "AESDTH").eq("Y").to_numpy()]
-    by_event = frame["USUBJID"].isin(fatal["USUBJID"])
-    by_disease = cause.str.contains("PROGRESS|DISEASE UNDER STUDY|NEOPLASM|CANCER").eq(other=True)
-    group = np.select(
-        [by_event, by_disease, cause.notna()],
-        ["ADVERSE EVENT", "PROGRESSIVE DISEASE", "OTHER"],
-        "UNKNOWN",
-    )
-    return {"DTHCGR1": pd.Series(group, dtype="str").where(frame["DTHFL"].eq("Y"))}
-
-
 def _lesion_counts(
     frame: pd.DataFrame, data: Mapping[str, pd.DataFrame], study: Study
 ) -> tuple[dict[str, pd.Series], pd.DataFrame]:
@@ -273,12 +277,12 @@ def _lesion_counts(
     unmeasured = assessed.visits.empty
     reader = collected.read_responses(data, study, subjects, Issues())
     only_read = unmeasured and not reader.empty
-    seen = subjects.isin(assessed.visits["USUBJID"][post])
+    seen = is_among(subjects, assessed.visits["USUBJID"][post])
     if only_read:
         seen = _has_response(reader, limit)
     known = np.flatnonzero(target & (owner >= 0) & found["TUSEQ"].notna().to_numpy())
     trace = verbs.parents(owner[known], "TU", found, "TUSEQ", known)
-    complete = pd.Series(subjects.isin(based))
+    complete = pd.Series(is_among(subjects, based))
     only_others = (count(target) == 0) & (count(found["ROLE"].eq("NON-TARGET").to_numpy()) > 0)
     columns = {
         "NTRGB": count(target),
