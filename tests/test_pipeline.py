@@ -135,11 +135,11 @@ def test_the_number_of_jobs_does_not_matter(study: Path, converted: Path, tmp_pa
 
 
 def test_the_number_of_subjects_derived_at_once_does_not_matter(
-    example: Path, example_study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    study: Path, converted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sdtm_to_adam, "BLOCK", 5)
-    run("convert", example_study.parent, "--study", example_study, "--out", tmp_path / "out")
-    assert same(tmp_path / "out", example)
+    monkeypatch.setattr(sdtm_to_adam, "BLOCK", 1)
+    run("convert", study, "--study", study / "study.toml", "--out", tmp_path / "out")
+    assert same(tmp_path / "out", converted)
 
 
 def test_the_order_of_the_sources_does_not_matter(study: Path, tmp_path: Path) -> None:

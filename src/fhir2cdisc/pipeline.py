@@ -15,6 +15,7 @@ from fhir2cdisc.adam import DERIVATIONS
 from fhir2cdisc.adam.cutoff import records_until
 from fhir2cdisc.adam.datasets.adsl import ADSL
 from fhir2cdisc.adam.parameters import definitions
+from fhir2cdisc.adam.whole import whole_study
 from fhir2cdisc.conformance import CHECKS
 from fhir2cdisc.conformance.check import run_checks
 from fhir2cdisc.converters.fhir_to_flat import Flats
@@ -184,7 +185,8 @@ def derive(
 ) -> tuple[dict[str, Dataset], EndpointTable, dict[str, pd.DataFrame]]:
     """SDTM frames -> the analysis datasets, the endpoint table, and listings by name."""
     used = records_until(sdtm, study.study.data_cutoff, issues)
-    adam = derive_datasets(DERIVATIONS, used, study, terms, issues)
+    facts = whole_study(used, study)
+    adam = derive_datasets(DERIVATIONS, {**used, **facts}, study, terms, issues)
     frames = {name: dataset.frame for name, dataset in adam.items()}
     concordance = compare_responses({**used, **frames}, study)
     frames["CONCORDANCE"] = concordance

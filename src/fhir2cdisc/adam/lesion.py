@@ -21,6 +21,7 @@ import pandas as pd
 
 from fhir2cdisc.adam import radiotherapy, verbs
 from fhir2cdisc.adam.verbs import Bools, Floats, Ints
+from fhir2cdisc.adam.whole import LESION_TESTS
 from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.sdtm.tumours import IN_MM, is_lymph_node
 from fhir2cdisc.study import Study
@@ -35,7 +36,7 @@ _ROLES = {
     "NEW NON-TARGET": "NEW",
 }
 # TRTESTCD of a single lesion -> number; what else TR holds only proves that there was a visit.
-TESTS = {"LDIAM": 0, "LPERP": 1, "DIAMETER": 2, "VOLUME": 3, "TUMSTATE": 4, "LNSTATE": 5}
+TESTS = {test: number for number, test in enumerate(LESION_TESTS)}
 _IN_MM3 = {"ML": 1000.0, "CM3": 1000.0, "CC": 1000.0, "CM^3": 1000.0}
 TOO_SMALL = "TOO SMALL TO MEASURE"
 

@@ -42,26 +42,41 @@ def given_courses(data: Frames) -> pd.DataFrame:
     """The radiotherapy of PR that was given, with its qualifiers, ``protocol`` and the dose.
 
     ``protocol`` is what SUPPPR.PRPROTFL says; if it marks no course of the study, a course whose
-    link a record of EX has; if there is none either, every course. ``RTDOSE`` (Gy) is PRDOSE, else
-    EXDOSE of the same link, else fractions times ``RTFRDOSE`` (Gy a fraction: PRFRDOSE, else the
-    dose by ``RTFRAC``, which is PRFRNUM); ``exposure`` is that link where it is EXDOSE. A dose or
-    number of fractions of 0 means that nothing was given.
+    link a record of EX has; if there is none either, every course (`protocol_rule`). ``RTDOSE``
+    (Gy) is PRDOSE, else EXDOSE of the same link, else fractions times ``RTFRDOSE`` (Gy a fraction:
+    PRFRDOSE, else the dose by ``RTFRAC``, which is PRFRNUM); ``exposure`` is that link where it is
+    EXDOSE. A dose or number of fractions of 0 means that nothing was given.
     """
-    pr = verbs.merge_supp(chosen(data, "PR", PRCAT=RADIATION), data.get("SUPPPR"), _QUALIFIERS)
+    pr = _radiotherapy(data)
     fractions, each = verbs.number(pr, "PRFRNUM"), verbs.number(pr, "PRFRDOSE")
     linked, has_link = _linked_exposure(pr, data)
     own = _gray(pr, "PR")
     dose = own.fillna(linked).fillna(fractions * each)
-    marked = pr["PRPROTFL"]
-    by_link = has_link if has_link.any() else ~has_link
+    facts = data.get(verbs.WHOLE)
+    rule = protocol_rule(data) if facts is None else facts["protocol"].iloc[0]
+    everything = pd.Series(data=True, index=pr.index)
+    told = {"marked": pr["PRPROTFL"].eq("Y"), "linked": has_link, "all": everything}
     pr = pr.assign(
-        protocol=marked.eq("Y") if marked.notna().any() else by_link,
+        protocol=told[rule],
         RTDOSE=dose,
         RTFRAC=fractions,
         RTFRDOSE=each.fillna(dose / fractions.where(fractions > 0)),
         exposure=verbs.text(pr, "PRLNKID").where(own.isna() & linked.notna()),
     )
     return pr[(~(dose <= 0) & ~(fractions <= 0)).to_numpy()].reset_index(drop=True)
+
+
+def protocol_rule(data: Frames) -> str:
+    """How a study tells protocol radiotherapy: marked, linked (to EX), or all of it is."""
+    pr = _radiotherapy(data)
+    if pr["PRPROTFL"].notna().any():
+        return "marked"
+    return "linked" if _linked_exposure(pr, data)[1].any() else "all"
+
+
+def _radiotherapy(data: Frames) -> pd.DataFrame:
+    """The records of PR with the qualifiers of radiotherapy."""
+    return verbs.merge_supp(chosen(data, "PR", PRCAT=RADIATION), data.get("SUPPPR"), _QUALIFIERS)
 
 
 def _linked_exposure(pr: pd.DataFrame, data: Frames) -> tuple[pd.Series, pd.Series]:

@@ -16,6 +16,7 @@ from fhir2cdisc.adam import adverse_event, radiotherapy, verbs
 from fhir2cdisc.adam.dated import Dates, chosen, pick
 from fhir2cdisc.adam.imputation import impute_death, impute_start
 from fhir2cdisc.adam.verbs import Bools
+from fhir2cdisc.adam.whole import is_so
 from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.core.text import is_among
 from fhir2cdisc.sdtm.contact import contacts
@@ -264,7 +265,7 @@ def _cause(
     }
 
 
-def disposition(data: Frames, subjects: pd.Index) -> Columns:
+def disposition(data: Frames, subjects: pd.Index, study: Study) -> Columns:
     """End of study and of treatment: status, date and reason, from the last disposition event.
 
     Whoever has no event is ongoing, in a study that records such events at all; else unknown.
@@ -285,7 +286,7 @@ def disposition(data: Frames, subjects: pd.Index) -> Columns:
         term = picked.values("DSDECOD")
         ended = pd.Series(picked.found(), index=term.index)
         completed = ended & term.eq("COMPLETED")
-        ongoing = "ONGOING" if len(events) else np.nan
+        ongoing = "ONGOING" if is_so(data, study, scope) else np.nan
         state = pd.Series(ongoing, index=term.index, dtype="str")
         values[status] = state.mask(ended, "DISCONTINUED").mask(completed, "COMPLETED")
         values[date] = picked.date.where(picked.date > pd.Timestamp("1900-01-01"))

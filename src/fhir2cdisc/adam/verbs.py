@@ -31,6 +31,9 @@ Ints = npt.NDArray[np.int64]
 
 NO_DAY = np.iinfo(np.int64).min  # what numpy makes of NaT
 
+WHOLE = "%STUDY"
+"""Name among the datasets of what is a matter of the whole study (`adam.whole`)."""
+
 
 # ADSL variables that every record of a BDS dataset carries.
 SUBJECT_VARIABLES = (

@@ -47,8 +47,8 @@ def derive_blocks(  # noqa: PLR0917
 ) -> Iterator[dict[str, Dataset]]:
     """The same for one block of subjects after the other, in the order of USUBJID.
 
-    A derivation looks at the records of one subject only; what is a matter of the whole study is
-    said by `study`. A dataset of the study is there in every block, if without records.
+    A derivation looks at the records of one subject only. A dataset of the study is there in every
+    block, if without records; one without USUBJID is there as a whole.
     """
     derivations = _supported(derivations, sdtm, issues)
     owners = {name: frame["USUBJID"] for name, frame in sdtm.items() if "USUBJID" in frame}

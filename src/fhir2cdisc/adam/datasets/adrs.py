@@ -18,6 +18,7 @@ from fhir2cdisc.adam import (
 from fhir2cdisc.adam.evaluation import Evaluation
 from fhir2cdisc.adam.response_records import AT_VISITS, CODES, NUMBER, PARAMETERS, Source
 from fhir2cdisc.adam.verbs import Bools, Floats, Ints
+from fhir2cdisc.adam.whole import is_measured
 from fhir2cdisc.core.column import Column
 from fhir2cdisc.core.derivation import Derivation, Derived
 from fhir2cdisc.core.issue import Issues
@@ -143,7 +144,7 @@ def derive(
     adsl = data["ADSL"]
     reader = collected.read_responses(data, study, found.timing.subjects, issues)
     first = len(found.assessed.visits)
-    measured = first > 0 or reader.empty
+    measured = is_measured(data, study)
     ending = {"INV": "INV" if measured else "", "IRC": "IRC"}
     sources = _sources(found, reader, ending, study, issues, measured=measured)
     parts = response_records.at_visits(found) if measured else []

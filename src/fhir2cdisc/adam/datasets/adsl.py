@@ -11,6 +11,7 @@ from fhir2cdisc.adam import collected, lesion, radiotherapy, subject, sums, verb
 from fhir2cdisc.adam.imputation import add_months
 from fhir2cdisc.adam.subject import flag
 from fhir2cdisc.adam.verbs import Bools
+from fhir2cdisc.adam.whole import is_measured, is_so
 from fhir2cdisc.core.column import Column
 from fhir2cdisc.core.derivation import Derivation, Derived
 from fhir2cdisc.core.issue import Issues
@@ -183,7 +184,7 @@ def derive(data: Mapping[str, pd.DataFrame], study: Study, issues: Issues) -> De
     values |= _clock(values, dm, study, issues)
     later = subject.new_therapy(data, subjects, values["STARTDT0"], courses, issues)
     death = subject.survival(data, subjects, dm, study, issues)
-    ends = subject.disposition(data, subjects)
+    ends = subject.disposition(data, subjects, study)
     values |= later.columns | death.columns | ends.columns
     frame = pd.DataFrame(values)
     frame = frame.assign(**_treatments(frame, study))
@@ -274,12 +275,10 @@ def _lesion_counts(
         kept = lesions & (owner >= 0)
         return pd.Series(np.bincount(owner[kept], minlength=len(subjects)).astype("float64"))
 
-    unmeasured = assessed.visits.empty
-    reader = collected.read_responses(data, study, subjects, Issues())
-    only_read = unmeasured and not reader.empty
+    only_read = not is_measured(data, study)
     seen = is_among(subjects, assessed.visits["USUBJID"][post])
     if only_read:
-        seen = _has_response(reader, limit)
+        seen = _has_response(collected.read_responses(data, study, subjects, Issues()), limit)
     known = np.flatnonzero(target & (owner >= 0) & found["TUSEQ"].notna().to_numpy())
     trace = verbs.parents(owner[known], "TU", found, "TUSEQ", known)
     complete = pd.Series(is_among(subjects, based))
@@ -291,7 +290,7 @@ def _lesion_counts(
         "NTRGLD": count(target & group.eq("LOWDOSE").to_numpy()),
         "TARGET": (count(target) > 0) | only_read,
         "MEASURED": count(target & has_base) > 0,
-        "ADEQUATE": complete | only_others | unmeasured,
+        "ADEQUATE": complete | only_others | (not is_so(data, study, "measured")),
         "LATER": pd.Series(seen) | frame["DTHFL"].eq("Y"),
     }
     return columns, trace
