@@ -14,8 +14,9 @@ from scipy import stats
 
 from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.results.agreement import kappa
-from fhir2cdisc.results.concordance import COLUMNS, compare_responses
-from fhir2cdisc.results.endpoints import compute_endpoints
+from fhir2cdisc.results.analysis import Analysis
+from fhir2cdisc.results.concordance import COLUMNS, NAME, compare_responses, count_agreement
+from fhir2cdisc.results.endpoint_table import EndpointTable
 from fhir2cdisc.study import Study
 
 READER = {"": "DERIVED", "INV": "INVESTIGATOR", "IRC": "INDEPENDENT ASSESSOR"}
@@ -183,15 +184,10 @@ def test_the_summary_counts_pairs_of_the_analysis_set() -> None:
         )
     )
     adrs = adrs_of(f"USUBJID | PARAMCD | RSLNKGRP | DAY | AVALC\n{rows}")
-    adsl = pd.DataFrame({"USUBJID": [f"{n:02}" for n in range(1, 6)]}, dtype="str")
-    for name in ("ENRLFL", "ITTFL", "FASFL", "SAFFL", "EVLFL", "BLADEQFL", "DTHFL"):
-        adsl[name] = pd.Series(["Y", "Y", "Y", "Y", "N"], dtype="str")
-    for name in ("NTRGB", "NTRGNI", "NTRGIR", "NTRGLD"):
-        adsl[name] = 1.0
-    adsl["STARTDT0"] = adsl["DTHDT"] = adsl["CUT6DT"] = pd.Timestamp("2021-03-01")
-    data = {"ADSL": adsl, "ADRS": adrs}
-    data["CONCORDANCE"] = compare_responses(data, Study())
-    table = compute_endpoints(data, Study(), Issues())
+    fas = pd.Series(["Y", "Y", "Y", "Y", "N"], dtype="str")
+    adsl = pd.DataFrame({"USUBJID": [f"{n:02}" for n in range(1, 6)], "FASFL": fas})
+    data = {"ADSL": adsl, NAME: compare_responses({"ADRS": adrs}, Study())}
+    table = EndpointTable(tuple(count_agreement(Analysis(data, Study(), Issues(), {}))))
     agreement = table["AGREE-OVR-INV-DERIVED"]
     assert (agreement.numerator, agreement.denominator) == (3, 4)
     assert agreement.estimate == 75

@@ -24,7 +24,7 @@ START = pd.Timestamp("2021-03-01")
 CASES = tomllib.loads(
     (Path(__file__).parent / "cases" / "checks_tumours.toml").read_text(encoding="utf-8")
 )["case"]
-QUALIFIERS = {"TU": ("TUIRRAD", "TUPRVIR", "TUPRVIRP", "TUPREVIR"), "PR": ("PRPROTFL",),
+QUALIFIERS = {"TU": ("TUIRRAD", "TUIRRLVL", "TUPRVIR", "TUPRVIRP", "TUPREVIR"), "PR": ("PRPROTFL",),
               "RS": ("RSREASNE",)}  # fmt: skip
 NUMBERS = ("SEQ", "STRESN", "NUM", "DOSE")
 

@@ -137,7 +137,7 @@ class Response(_Settings):
     """After which CR a target lesion that is there again is PD at once (Table 3, note a)."""
     cr_then_lesser: Literal["table3", "downgrade"] = "table3"
     """Collected responses only: PR or SD after an unconfirmed CR is progression (Table 3), or the
-    CR was wrong and counts as PR. Either way the two are reported (RS0015)."""
+    CR was wrong and counts as PR. Either way they are told (QC0011)."""
     pr_carry_forward: Literal["none", "after_confirmed", "after_first"] = "none"
     """Whether SD after a confirmed (or after any) PR or CR is shown as PR until progression, as
     EORTC reads RECIST. Best responses and their confirmation always come from what was measured."""

@@ -573,12 +573,10 @@ def _account_for_local_treatment(
     spared = ((found["LESGRP"] == "NONIRRAD") & (found["ROLE"] == "TARGET")).to_numpy()
     moved = _after_first(measured, treated[protocol], len(found)) & spared[measured["lesion"]]
     measured.loc[moved, "across"] = True
-    for code, message, rows in (
-        ("RS0012", "Scans after radiotherapy off protocol are not evaluated", after),
-        ("RS0017", "Scans after radiotherapy by protocol count in no lesion group but ALL", moved),
-    ):
-        concerned = np.isin(found.index, measured.loc[rows, "lesion"])
-        verbs.report(issues, code, message, found, concerned, "USUBJID", "LESID")
+    verbs.report(
+        issues, "RS0012", "Scans after radiotherapy off protocol are not evaluated",
+        found, np.isin(found.index, measured.loc[after, "lesion"]), "USUBJID", "LESID",
+    )  # fmt: skip
 
 
 def _after_first(measured: pd.DataFrame, courses: pd.DataFrame, lesions: int) -> Bools:

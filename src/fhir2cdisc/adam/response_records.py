@@ -13,7 +13,6 @@ from fhir2cdisc.adam import evaluation, irecist, response, verbs
 from fhir2cdisc.adam.evaluation import Evaluation, Timing
 from fhir2cdisc.adam.response import CR, NE, NON_CR_NON_PD, PD, PR, SD
 from fhir2cdisc.adam.verbs import Bools, Floats, Ints
-from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.study import Response, Study
 
 
@@ -237,8 +236,8 @@ def reader_responses(
     """The overall responses of a reader (`collected.read_responses`) as a table of responses.
 
     The assessments are numbered from `first` by their row in `reader`. Of several on one date
-    only the worst is a candidate. ``doubtful`` marks a CR that is followed by less; what it counts
-    as, if the study takes it for wrong (``cr_then_lesser``), is in ``response``.
+    only the worst is a candidate. What a CR counts as that the study takes for wrong, since less
+    follows it (``cr_then_lesser``), is in ``response``.
     """
     rows = np.flatnonzero((reader["reader"] == who) & (reader["test"] == "OVR"))
     subject = reader["subject"].to_numpy(dtype=np.int64)[rows]
@@ -262,25 +261,14 @@ def reader_responses(
     table = evaluation.with_candidates(table, np.full(len(rows), -np.inf), timing)
     worst = response.is_worst(value, day, subject)
     table = table.assign(within=table["within"] & worst, candidate=table["candidate"] & worst)
-    counted = np.flatnonzero(table["candidate"])
-    value, subject = value[counted], subject[counted]
-    doubtful = np.zeros(len(table), dtype=bool)
-    doubtful[counted] = response.followed_by_less(value, subject)
     if settings.cr_then_lesser == "downgrade":
+        counted = np.flatnonzero(table["candidate"])
         no_target = table["no_target"].to_numpy(dtype=bool)[counted]
-        corrected = response.without_wrong_cr(value, day[counted], subject, no_target, settings)
+        corrected = response.without_wrong_cr(
+            value[counted], day[counted], subject[counted], no_target, settings
+        )
         table.loc[counted, "response"] = corrected
-    return table.assign(doubtful=doubtful)
-
-
-def report_doubtful(table: pd.DataFrame, timing: Timing, issues: Issues) -> None:
-    """An issue on every collected CR that is followed by less."""
-    doubtful = table[table["doubtful"]]
-    names = pd.DataFrame({"USUBJID": timing.subjects.take(doubtful["subject"].to_numpy(np.int64))})
-    verbs.report(
-        issues, "RS0015", "RS: CR followed by PR, SD or NON-CR/NON-PD",
-        names, np.ones(len(names), dtype=bool), "USUBJID",
-    )  # fmt: skip
+    return table
 
 
 def as_collected(

@@ -23,13 +23,14 @@ def unmatched_lesions(tumours: Tumours) -> pd.DataFrame:
         pd.MultiIndex.from_frame(links.loc[links["protocol"], keys])
     )
     irradiated = lesions["irradiated"].eq("Y")
+    spared = ~lesions["irradiated"].isin(["Y", "LOW"])
     treated = is_among(lesions["USUBJID"], courses["USUBJID"])
     return together(
         records("TU", lesions, irradiated & ~treated,
                 "Irradiated lesion of a subject without radiotherapy record", "TUSEQ"),
         records("TU", lesions, irradiated & treated & ~linked,
                 "Irradiated lesion is linked to no course of protocol radiotherapy", "TUSEQ"),
-        records("TU", lesions, ~irradiated & linked,
+        records("TU", lesions, spared & linked,
                 "Lesion is linked to protocol radiotherapy and not marked as irradiated", "TUSEQ"),
     )  # fmt: skip
 

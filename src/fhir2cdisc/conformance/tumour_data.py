@@ -27,6 +27,7 @@ LESION_TESTS = (*DIAMETERS, "VOLUME", "TUMSTATE", "LNSTATE")
 TOO_SMALL = "TOO SMALL TO MEASURE"
 NOT_EVALUABLE = ("NE", "NOT EVALUABLE")
 
+_OF_LEVEL = {"IN-FIELD": "Y", "LOW-DOSE": "LOW", "OUT-OF-FIELD": "N"}
 # The qualifier of SUPPTU -> the names under which it is found: the standards use several.
 PREVIOUS = {
     "TUPRVIR": ("TUPRVIR", "TUPREVIR", "PRVIR"),
@@ -62,10 +63,11 @@ class Tumours:
         """One row a lesion and reader, in the order of TU.
 
         USUBJID, TUSEQ, ``reader``, ``own`` (read by the study's evaluator, or by nobody named),
-        LNKID, ``role`` (TARGET, NON-TARGET, NEW), ``node``, ``organ``, ``irradiated``, TUPRVIR,
-        TUPRVIRP, ``day``, ``method`` and ``limit`` (the last day of baseline).
+        LNKID, ``role`` (TARGET, NON-TARGET, NEW), ``node``, ``organ``, ``irradiated`` (Y, N or LOW
+        for a low dose), TUPRVIR, TUPRVIRP, ``day``, ``method`` and ``limit`` (the last day of
+        baseline).
         """
-        names = ("TUIRRAD", *(name for names in PREVIOUS.values() for name in names))
+        names = ("TUIRRAD", "TUIRRLVL", *(name for names in PREVIOUS.values() for name in names))
         tu = merge_supp(self.frame("TU"), self.data.get("SUPPTU"), names)
         identified = text(tu, "TUTESTCD").fillna("TUMIDENT").eq("TUMIDENT")
         tu = tu[identified & text(tu, "TULNKID").notna()]
@@ -79,7 +81,9 @@ class Tumours:
                 "role": role.where(~role.str.startswith("NEW").eq(other=True), "NEW"),
                 "node": is_lymph_node(place),
                 "organ": organ(place),
-                "irradiated": tu["TUIRRAD"],
+                "irradiated": tu["TUIRRAD"].fillna(
+                    tu["TUIRRLVL"].str.upper().map(_OF_LEVEL).astype("str")
+                ),
                 "day": date(tu, "TUDTC"),
                 "method": text(tu, "TUMETHOD").str.upper(),
             }

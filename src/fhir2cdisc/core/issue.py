@@ -258,20 +258,10 @@ CATALOGUE: dict[str, Kind] = {
         "Collected response is not used in the analysis",
         "see [response] criteria; the record stays in RS",
     ),
-    "RS0015": Kind(
-        W_,
-        "Collected CR is followed by PR or SD",
-        "query: either the CR was wrong or this is progression; [response] cr_then_lesser decides",
-    ),
     "RS0016": Kind(
         W_,
         "Irradiation of the lesion and the level of its dose contradict one another",
         "correct TUIRRAD or TUIRRLVL; until then the lesion is in no lesion group but ALL",
-    ),
-    "RS0017": Kind(
-        W_,
-        "Non-irradiated lesion has protocol radiotherapy; from then on it counts in ALL only",
-        "correct TUIRRAD or the link of the course",
     ),
     "RS0020": Kind(
         N_,
@@ -328,7 +318,7 @@ CATALOGUE: dict[str, Kind] = {
     "QC0011": Kind(
         W_,
         "Disease after a complete response without progression",
-        "query: either the CR was none, or it is PD",
+        "query: either the CR was none, or it is PD; [response] cr_then_lesser decides",
     ),
     "QC0012": Kind(W_, "Response after progression", "query the progression, or the response"),
     "QC0013": Kind(
@@ -338,7 +328,8 @@ CATALOGUE: dict[str, Kind] = {
     "QC0015": Kind(
         W_,
         "Irradiation of the lesion and radiotherapy records disagree",
-        "link the course to the lesion by PRLNKID or RELREC, or correct TUIRRAD",
+        "link course and lesion by PRLNKID or RELREC, or correct TUIRRAD; a treated lesion that is "
+        "not marked counts in lesion group ALL only, from the course on",
     ),
     "QC0016": Kind(W_, "Radiotherapy course is linked to no lesion", "name the treated lesion"),
     "QC0017": Kind(W_, "Scan dates within one assessment are far apart", "check the time point"),
@@ -358,6 +349,8 @@ RETIRED: dict[str, str] = {
     "RS0006": "QC0018",
     "RS0007": "QC0017",
     "RS0013": "QC0007",
+    "RS0015": "QC0011",
+    "RS0017": "QC0015",
 }
 """Codes that are not given any more, and what says it now; they mean nothing else ever again."""
 

@@ -146,7 +146,7 @@ def derive(
     first = len(found.assessed.visits)
     measured = is_measured(data, study)
     ending = {"INV": "INV" if measured else "", "IRC": "IRC"}
-    sources = _sources(found, reader, ending, study, issues, measured=measured)
+    sources = _sources(found, reader, ending, study, measured=measured)
     parts = response_records.at_visits(found) if measured else []
     for who, end in ending.items():
         parts += response_records.as_collected(reader, who, end, found.timing, first)
@@ -169,7 +169,6 @@ def _sources(
     reader: pd.DataFrame,
     ending: Mapping[str, str],
     study: Study,
-    issues: Issues,
     *,
     measured: bool,
 ) -> list[Source]:
@@ -191,7 +190,6 @@ def _sources(
     first = len(found.assessed.visits)
     for who, end in ending.items():
         table = response_records.reader_responses(reader, who, found.timing, first, study.response)
-        response_records.report_doubtful(table, found.timing, issues)
         if not end:
             out.append(Source(table, "OVR", _OF_ALL, everyone))
         elif len(table):
