@@ -139,6 +139,28 @@ USUBJID | PARAMCD | RSLNKGRP | DAY | AVALC
     ]  # fmt: skip
 
 
+def test_responses_by_irecist_are_compared_apart() -> None:
+    table = compared("""
+USUBJID | PARAMCD  | RSLNKGRP | DAY | AVALC
+01      | OVR      | A2       | 42  | PD
+01      | OVRINV   | A2       | 42  | PD
+01      | IOVR     | A2       | 42  | iUPD
+01      | IOVRINV  | A2       | 42  | iSD
+01      | IOVR     | A3       | 84  | iCPD
+01      | IOVRINV  | A3       | 84  | iUPD
+01      | IBOR     |          | 84  | iCPD
+01      | IBORINV  |          | 42  | iSD
+01      | IBESTINV | A9       | 200 | iCPD
+""")
+    assert verdicts(table) == [
+        "IBEST iCPD iCPD Y -",
+        "IBOR iSD iCPD N PROGRESSION DIFFERS",
+        "IOVR iSD iUPD N PROGRESSION DIFFERS",
+        "IOVR iUPD iCPD N RESPONSE DIFFERS",
+        "OVR PD PD Y -",
+    ]
+
+
 def test_two_readers_are_compared_on_the_subjects_of_both() -> None:
     table = compared("""
 USUBJID | PARAMCD | RSLNKGRP | DAY | AVALC

@@ -13,6 +13,7 @@ from fhir2cdisc.adam.evaluation import Evaluation
 from fhir2cdisc.adam.lesion import ABSENT, ENLARGED, PRESENT, UNEQUIVOCAL
 from fhir2cdisc.adam.verbs import Bools, Floats, Ints
 from fhir2cdisc.core.issue import Issues
+from fhir2cdisc.sdtm.tumours import organ
 from fhir2cdisc.study import Study
 
 MOST_NEW_TARGETS, MOST_OF_AN_ORGAN = 5, 2
@@ -158,9 +159,7 @@ def _is_measured(lesions: pd.DataFrame, measured: pd.DataFrame) -> Bools:
     return np.asarray((lesions["TUSTRESC"] == "NEW TARGET").to_numpy(bool) | (plain & with_value))
 
 
-def check_new_lesions(
-    found: Evaluation, lesions: Course, evaluated: Bools, issues: Issues
-) -> None:
+def check_new_lesions(found: Evaluation, lesions: Course, evaluated: Bools, issues: Issues) -> None:
     """New lesions that a later assessment does not tell of, and more new targets than allowed.
 
     `evaluated` is by visit: something was assessed there.
@@ -172,9 +171,8 @@ def check_new_lesions(
     )  # fmt: skip
     measured = _is_measured(found.found, found.assessed.measured)
     table = found.found[measured & (found.found["ROLE"] == "NEW")]
-    organ = table["TULOC"].mask(table["NODAL"], "LYMPH NODE")
     of_subject = table.groupby("USUBJID")["LESID"].transform("size")
-    of_organ = table.groupby(["USUBJID", organ])["LESID"].transform("size")
+    of_organ = table.groupby(["USUBJID", organ(table["TULOC"])])["LESID"].transform("size")
     many = (of_subject > MOST_NEW_TARGETS) | (of_organ > MOST_OF_AN_ORGAN)
     verbs.report(
         issues, "RS0022", "TU: more new targets than five, or than two of an organ",

@@ -16,7 +16,7 @@ def differing_responses(tumours: Tumours) -> pd.DataFrame:
     """What the study's evaluator collected; a progression that is none by its size is Q13."""
     table = tumours.frame("CONCORDANCE")
     broken = (text(table, "COMPARED") == "INV-DERIVED") & (text(table, "AGREE") == "N")
-    broken &= ~text(table, "PARAMCD").isin(["BOR", "CBOR"]) & ~_small_increases(tumours)
+    broken &= ~text(table, "PARAMCD").isin(["BOR", "CBOR", "IBOR"]) & ~_small_increases(tumours)
     message = text(table, "PARAM") + " is not the derived one: " + text(table, "REASON")
     said = number(table, "RSSEQ").notna()
     # That a reader saw no new lesion is no record of his.

@@ -31,12 +31,21 @@ AT_ASSESSMENTS = {
     "TRG": "Target response",
     "NTRG": "Non-target response",
     "NEWL": "New lesion",
+    "IOVR": "Overall response by iRECIST",
+    "ITRG": "Target response by iRECIST",
+    "INTRG": "Non-target response by iRECIST",
 }
 ONCE = {
     "BEST": "Best overall response as collected",
     "BOR": "Best overall response",
     "CBOR": "Best overall response, confirmed",
+    "IBEST": "Best overall response by iRECIST as collected",
+    "IBOR": "Best overall response by iRECIST",
 }
+# A best response as a reader gives it -> the derived one. It has been confirmed so far as the
+# protocol asks for it.
+_DERIVED_BEST = {"BEST": "CBOR", "IBEST": "IBOR"}
+_PROGRESSION = ("PD", "iUPD", "iCPD")
 _PARTIES = (("INV", "DERIVED"), ("IRC", "DERIVED"), ("INV", "IRC"))
 _READ = [
     "USUBJID", "PARAMCD", "PARCAT2", "RSLNKGRP", "VISIT", "AVALC", "ADT", "LSCDT", "SRCDOM",
@@ -139,17 +148,15 @@ def _compared(
 def _of(side: pd.DataFrame, code: str) -> pd.DataFrame:
     """The records of a parameter.
 
-    The best response that a reader gives has been confirmed so far as the protocol asks for it:
-    its derived counterpart is CBOR. A reader who records new lesions says N at an assessment
-    where he records none.
+    A reader who records new lesions says N at an assessment where he records none.
     """
     found = side[side["code"] == code]
-    if code == "BEST" and found.empty:
-        found = side[(side["code"] == "CBOR") & (side["party"] == "DERIVED")]
+    if found.empty and code in _DERIVED_BEST:
+        found = side[(side["code"] == _DERIVED_BEST[code]) & (side["party"] == "DERIVED")]
     if code == "NEWL" and found["collected"].any():
         keys = ["USUBJID", "RSLNKGRP", "ADT"]
         seen = pd.MultiIndex.from_frame(found[keys])
-        overall = side[side["code"] == "OVR"]
+        overall = side[side["code"].isin(["OVR", "IOVR"])].drop_duplicates(keys)
         silent = overall[~pd.MultiIndex.from_frame(overall[keys]).isin(seen)]
         found = pd.concat([found, silent.assign(AVALC="N", RSSEQ=np.nan, ASEQ=np.nan)])
     return found.sort_values(["USUBJID", "ADT", "ASEQ"], ignore_index=True)
@@ -201,9 +208,9 @@ def _with_verdict(table: pd.DataFrame) -> pd.DataFrame:
             other.isna(),
             ~same & (one == "NE").eq(other=True),
             ~same & (other == "NE").eq(other=True),
-            ~same & ((one == "PD") != (other == "PD")),
+            ~same & (one.isin(_PROGRESSION) != other.isin(_PROGRESSION)),
             ~same,
-            (days.fillna(0) != 0) & (table["PARAMCD"] != "BEST"),
+            (days.fillna(0) != 0) & ~table["PARAMCD"].isin(_DERIVED_BEST),
         ],
         [
             table["READER"] + " MISSING",
