@@ -780,9 +780,7 @@ def test_parts_may_come_in_any_order(tmp_path: Path) -> None:
         return [
             (
                 name,
-                reader.read(
-                    [(1, patient(name), "", "", 0), (2, None, "x", "", 0)], name, Issues()
-                ),
+                reader.read([(1, patient(name), "", "", 0), (2, None, "x", "", 0)], name, Issues()),
             )
             for name in names
         ]

@@ -288,9 +288,7 @@ def test_the_lesion_groups_and_what_is_in_none_add_up_to_all(study: list[Subject
 
 @few
 @given(studies(), st.sampled_from(["after_confirmed", "after_first"]))
-def test_what_is_carried_forward_changes_no_best_response(
-    study: list[Subject], rule: str
-) -> None:
+def test_what_is_carried_forward_changes_no_best_response(study: list[Subject], rule: str) -> None:
     data = sdtm(study)
     carried = Study(response={"pr_carry_forward": rule})  # type: ignore[arg-type]
     plain, other = (derive(data, s)["ADRS"].frame for s in (Study(), carried))

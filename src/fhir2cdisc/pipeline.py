@@ -15,7 +15,7 @@ from fhir2cdisc.adam import DERIVATIONS
 from fhir2cdisc.adam.cutoff import records_until
 from fhir2cdisc.adam.datasets.adsl import ADSL
 from fhir2cdisc.adam.parameters import definitions
-from fhir2cdisc.adam.whole import whole_study
+from fhir2cdisc.adam.whole import report_evaluators, whole_study
 from fhir2cdisc.conformance import CHECKS
 from fhir2cdisc.conformance.check import run_checks
 from fhir2cdisc.converters.fhir_to_flat import Flats
@@ -33,7 +33,7 @@ from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.core.package import Package
 from fhir2cdisc.core.plan import ReadingPlan, plan_tables
 from fhir2cdisc.engines.local import Progress, read_sources
-from fhir2cdisc.errors import StudyError
+from fhir2cdisc.errors import SourceError, StudyError
 from fhir2cdisc.mappings import MAPPINGS
 from fhir2cdisc.mappings.dm import SUBJECTS
 from fhir2cdisc.mappings.ex import STUDY_DRUG
@@ -42,7 +42,7 @@ from fhir2cdisc.mappings.relations import RELATIONS, TREATS
 from fhir2cdisc.mappings.sources import SET_ASIDE
 from fhir2cdisc.mappings.status import GATES, IDENTITY, MODIFIER_EXTENSIONS
 from fhir2cdisc.protocol import settings_in_force
-from fhir2cdisc.readers.sdtm import find_datasets, read_dataset
+from fhir2cdisc.readers.sdtm import find_datasets, read_datasets
 from fhir2cdisc.results.concordance import compare_responses
 from fhir2cdisc.results.endpoint_table import EndpointTable
 from fhir2cdisc.results.endpoints import compute_endpoints
@@ -157,8 +157,10 @@ def analyse(folder: Path, study: Study) -> Package:
     issues = Issues()
     terms = terminology(study)
     files = find_datasets(folder, issues)
-    sdtm = {name: read_dataset(file) for name, file in files.items()}
-    if study.id == Study().id and "DM" in sdtm and len(sdtm["DM"]):
+    if "DM" not in files:
+        raise SourceError(f"{folder}: no DM; the analysis needs the subjects of the study")
+    sdtm = read_datasets(files)
+    if study.id == Study().id and len(sdtm["DM"]):
         study = study.named(str(sdtm["DM"]["STUDYID"].iloc[0]))
     adam, endpoints, listings = derive(sdtm, study, terms, issues)
     return Package(
@@ -185,6 +187,7 @@ def derive(
 ) -> tuple[dict[str, Dataset], EndpointTable, dict[str, pd.DataFrame]]:
     """SDTM frames -> the analysis datasets, the endpoint table, and listings by name."""
     used = records_until(sdtm, study.study.data_cutoff, issues)
+    report_evaluators(used, study, issues)
     facts = whole_study(used, study)
     adam = derive_datasets(DERIVATIONS, {**used, **facts}, study, terms, issues)
     frames = {name: dataset.frame for name, dataset in adam.items()}

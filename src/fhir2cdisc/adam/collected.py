@@ -73,7 +73,9 @@ def read_responses(
     ):  # fmt: skip
         aval = aval.mask(test == name, text.map(_numbers(terms)).astype("float64"))
     unknown = np.where(by_irecist, irecist.NE, response.NE)
+    verbs.report(issues, "RS0023", "", rs, aval.isna(), "USUBJID", "RSSEQ")
     scan = verbs.days_of(verbs.date(rs, "RSDTC"))
+    verbs.report(issues, "RS0025", "RSDTC", rs, scan == verbs.NO_DAY, "USUBJID", "RSSEQ")
     table = pd.DataFrame(
         {
             "subject": adsl.get_indexer(pd.Index(rs["USUBJID"].astype("str"))),

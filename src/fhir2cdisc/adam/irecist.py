@@ -163,9 +163,7 @@ class _Visits:
     newl: Floats
 
 
-def _sequence(
-    given: _Visits, lesions: Course, step: Ints, settings: Irecist
-) -> tuple[Ints, Bools]:
+def _sequence(given: _Visits, lesions: Course, step: Ints, settings: Irecist) -> tuple[Ints, Bools]:
     """The response of each assessment, and where a non-target PD is only stated again.
 
     Goes through the first assessments of all subjects, then the second ones, and so on. A subject
@@ -228,9 +226,7 @@ class _Signs:
     stated_again: Bools
 
 
-def _signs(
-    given: _Visits, row: Ints, since: Ints, change: Change, settings: Irecist
-) -> _Signs:
+def _signs(given: _Visits, row: Ints, since: Ints, change: Change, settings: Irecist) -> _Signs:
     """The signs at `row`, compared with `since`, the assessment of the iUPD (-1: none).
 
     Confirmed is growth of what has progressed, or progression of something else. What the reader

@@ -45,7 +45,8 @@ ABSENT, PRESENT, ENLARGED, EQUIVOCAL, UNEQUIVOCAL = 1.0, 2.0, 3.0, 4.0, 5.0
 _STATES = {
     "ABSENT": ABSENT, "NON-PATHOLOGICAL": ABSENT,
     "ENLARGEMENT": ENLARGED, "ENLARGEMENT FROM NADIR": ENLARGED,
-    "EQUIVOCAL": EQUIVOCAL, "UNEQUIVOCAL": UNEQUIVOCAL,
+    "EQUIVOCAL": EQUIVOCAL, "UNEQUIVOCAL": UNEQUIVOCAL, "PRESENT": PRESENT,
+    "PATHOLOGICAL": PRESENT, "STABLE": PRESENT, "DECREASED": PRESENT,
     "NOT EVALUABLE": np.nan, "NE": np.nan, "NOT ASSESSABLE": np.nan, "UNKNOWN": np.nan,
 }  # fmt: skip
 
@@ -89,9 +90,7 @@ def lesions(data: Mapping[str, pd.DataFrame], study: Study, issues: Issues) -> p
     References:
         SDTMIG v3.4, TU; RECIST 1.1 (Eisenhauer 2009), sections 3.1 and 4.2.
     """
-    tu = data.get("TU")
-    if tu is None:
-        tu = pd.DataFrame({"USUBJID": pd.Series(dtype="str")})
+    tu = verbs.frame_of(data, "TU")
     tu = _of_evaluator(tu, "TUEVAL", study, issues)
     test = verbs.text(tu, "TUTESTCD").fillna("TUMIDENT")
     tu = tu[(test == "TUMIDENT") & verbs.text(tu, "TULNKID").notna()]
@@ -240,9 +239,7 @@ def baseline_limit(adsl: pd.DataFrame) -> pd.Series:
 
 def _records(data: Mapping[str, pd.DataFrame], study: Study, issues: Issues) -> pd.DataFrame:
     """What is used of TR: diameters in mm, volumes in mm3, states as numbers, dates as days."""
-    tr = data.get("TR")
-    if tr is None:
-        tr = pd.DataFrame({"USUBJID": pd.Series(dtype="str")})
+    tr = verbs.frame_of(data, "TR")
     tr = _of_evaluator(tr, "TREVAL", study, issues).reset_index(drop=True)
     test = verbs.text(tr, "TRTESTCD").map(TESTS).astype("float64")
     done = verbs.text(tr, "TRSTAT").ne("NOT DONE").to_numpy()
@@ -264,6 +261,16 @@ def _records(data: Mapping[str, pd.DataFrame], study: Study, issues: Issues) -> 
     worse = np.array([r in study.response.nt_pd_states for r in upper], dtype=bool)
     increased = np.array([r in study.irecist.increase_states for r in upper], dtype=bool)
     stated = test.ge(4).to_numpy() & done
+    words = {*_STATES, *study.response.nt_pd_states, *study.irecist.increase_states}
+    strange = verbs.take(np.array([r not in words for r in upper], bool), result, missing=False)
+    foreign = np.array([str(u).upper() not in {"MM", *IN_MM} for u in units], dtype=bool)
+    lost = test.le(2).to_numpy() & done & verbs.take(foreign, unit, missing=False)
+    number = number.mask(lost)
+    scan = verbs.days_of(verbs.date(tr, "TRDTC"))
+    undated = done & test.notna().to_numpy() & (scan == verbs.NO_DAY)
+    verbs.report(issues, "RS0025", "TRDTC", tr, undated, "USUBJID", "TRSEQ")
+    verbs.report(issues, "RS0026", "TRSTRESU", tr, lost, "USUBJID", "TRSEQ")
+    verbs.report(issues, "RS0027", "TRSTRESC", tr, stated & strange, "USUBJID", "TRSEQ")
     return pd.DataFrame(
         {
             "USUBJID": tr["USUBJID"].astype("str"),
@@ -278,7 +285,7 @@ def _records(data: Mapping[str, pd.DataFrame], study: Study, issues: Issues) -> 
             "state": np.where(stated, verbs.take(states, result, np.nan), np.nan),
             "worse": stated & verbs.take(worse, result, missing=False),
             "increased": stated & verbs.take(increased, result, missing=False),
-            "scan": verbs.days_of(verbs.date(tr, "TRDTC")),
+            "scan": scan,
         }
     )
 
@@ -390,8 +397,11 @@ def _visits(rows: pd.DataFrame) -> tuple[pd.DataFrame, Ints]:
     starts = verbs.segment_starts(subject)
     after = np.where(no_limit, ~starts, (table["last"] > table["limit"]).to_numpy())
     undated = table["undated"].to_numpy()
-    # Without a date it is post-baseline if a dated assessment precedes it.
-    after = np.where(undated, verbs.ever_before(~undated, subject), after)
+    # Without a date it is post-baseline if a dated assessment precedes it; where none has a date,
+    # the first is the baseline.
+    dated_once = pd.Series(~undated).groupby(subject).transform("any").to_numpy(dtype=bool)
+    later = np.where(dated_once, verbs.ever_before(~undated, subject), ~starts)
+    after = np.where(undated, later, after)
     position = np.empty(groups, dtype=np.int64)
     position[table["group"].to_numpy()] = np.arange(len(table))
     # A letter of its own, so that no made name meets a given one.

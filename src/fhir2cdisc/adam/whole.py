@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from fhir2cdisc.adam import radiotherapy, verbs
+from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.study import Study
 
 LESION_TESTS = ("LDIAM", "LPERP", "DIAMETER", "VOLUME", "TUMSTATE", "LNSTATE")
@@ -34,6 +35,17 @@ def whole_study(data: Mapping[str, pd.DataFrame], study: Study) -> dict[str, pd.
         **{scope: bool((ended & scopes.eq(scope)).any()) for scope in ENDS},
     }
     return {verbs.WHOLE: pd.DataFrame([facts])}
+
+
+def report_evaluators(data: Mapping[str, pd.DataFrame], study: Study, issues: Issues) -> None:
+    """An issue for TR and RS where every record is of another evaluator than the study's."""
+    for domain in ("TR", "RS"):
+        evaluator = verbs.text(verbs.frame_of(data, domain), f"{domain}EVAL").str.upper()
+        others = evaluator.ne(study.response.evaluator.upper()) & evaluator.notna()
+        if len(others) and others.all():
+            found = ", ".join(sorted(evaluator.unique()))
+            text = f"{domain}: all records are of {found}, none of {study.response.evaluator}"
+            issues.add("RS0024", text, count=len(others))
 
 
 def is_so(data: Mapping[str, pd.DataFrame], study: Study, fact: str) -> bool:

@@ -254,7 +254,7 @@ CATALOGUE: dict[str, Kind] = {
         "check that the course is off protocol",
     ),
     "RS0014": Kind(
-        N_,
+        W_,
         "Collected response is not used in the analysis",
         "see [response] criteria; the record stays in RS",
     ),
@@ -277,6 +277,31 @@ CATALOGUE: dict[str, Kind] = {
         W_,
         "More new targets than iRECIST allows: five, two of an organ",
         "check which of the new lesions are to be measured; all were added",
+    ),
+    "RS0023": Kind(
+        W_,
+        "Collected response is no term of the criteria and counts as not evaluable",
+        "give the term of the codelist, such as PR",
+    ),
+    "RS0024": Kind(
+        E_,
+        "No record is of the evaluator whose responses are analysed",
+        "name whose they are in [response] evaluator",
+    ),
+    "RS0025": Kind(
+        W_,
+        "Measurement or response has no usable date",
+        "give the date of the scan, to the day",
+    ),
+    "RS0026": Kind(
+        W_,
+        "Diameter is in an unknown unit and was left out",
+        "give it in mm or cm",
+    ),
+    "RS0027": Kind(
+        W_,
+        "State of a lesion is no known term and counts as present",
+        "give the term of the codelist; see [response] nt_pd_states for progression",
     ),
     # QC: conformance rules
     "QC0001": Kind(W_, "Too many target lesions", "keep the targets of the protocol, see [checks]"),

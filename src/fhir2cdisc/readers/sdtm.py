@@ -8,7 +8,7 @@ otherwise what the file says, and in a CSV file text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import pandas as pd
 import pyreadstat
 
 from fhir2cdisc.core.issue import Issues
-from fhir2cdisc.errors import SourceError
+from fhir2cdisc.errors import DeclarationError, SourceError
 from fhir2cdisc.sdtm import standard
 
 SAS_EPOCH = np.datetime64("1960-01-01", "s")
@@ -58,6 +58,18 @@ def find_datasets(folder: Path, issues: Issues) -> dict[str, Path]:
     return {name: file for name, files in sorted(found.items()) for file in files.values()}
 
 
+def read_datasets(files: Mapping[str, Path]) -> dict[str, pd.DataFrame]:
+    """The datasets of a study by name; those of subjects must say whose their records are.
+
+    Raises:
+        SourceError: as `read_dataset`, or for a dataset without USUBJID, or DM without STUDYID.
+    """
+    read = {name: read_dataset(file) for name, file in files.items()}
+    for name, frame in read.items():
+        _check_identifiers(list(frame.columns), files[name])
+    return read
+
+
 def read_dataset(file: Path, encoding: str = "utf-8") -> pd.DataFrame:
     """One dataset; `encoding` is that of transport and CSV files.
 
@@ -70,6 +82,8 @@ def read_dataset(file: Path, encoding: str = "utf-8") -> pd.DataFrame:
     if not file.is_file():
         raise SourceError(f"{file}: no such file; check the path")
     frame = reader(file, encoding)
+    frame = frame.set_axis([str(name).upper() for name in frame.columns], axis=1)
+    _check_names(list(frame.columns), file)
     columns = {name: _conform(frame[name], dataset_name(file), file) for name in frame.columns}
     return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)))
 
@@ -77,6 +91,24 @@ def read_dataset(file: Path, encoding: str = "utf-8") -> pd.DataFrame:
 def dataset_name(file: Path) -> str:
     """``tu.xpt`` -> TU."""
     return file.stem.upper()
+
+
+def _check_identifiers(names: Sequence[str], file: Path) -> None:
+    """The variables without which nothing can be told of whom the records are."""
+    needed = ["USUBJID"] if "USUBJID" in _known(dataset_name(file)) else []
+    needed += ["STUDYID"] if dataset_name(file) == "DM" else []
+    if absent := [name for name in needed if name not in names]:
+        raise SourceError(
+            f"{file}: no variable {' and '.join(absent)}; is the file separated by commas, with "
+            "the names of the variables in its first line?"
+        )
+
+
+def _known(dataset: str) -> set[str]:
+    try:
+        return {variable.name for variable in standard.variables(dataset)}
+    except DeclarationError:
+        return set()
 
 
 def _conform(column: pd.Series, dataset: str, file: Path) -> pd.Series:

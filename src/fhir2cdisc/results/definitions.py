@@ -78,9 +78,7 @@ def response_rates(analysis: Analysis) -> Iterator[Rate]:
     yield Rate("ORR", f"{name}, {by}{of}, confirmed", primary, RESPONDERS,
                literal if volume else diameter, group)  # fmt: skip
     if primary != "CBOR":
-        yield Rate(
-            "ORR-RECIST", f"{name}, {r.derived_by}, confirmed", "CBOR", RESPONDERS, diameter
-        )
+        yield Rate("ORR-RECIST", f"{name}, {r.derived_by}, confirmed", "CBOR", RESPONDERS, diameter)
     for id_, label, paramcd, which in (
         ("ORR-VOLUME", f"{r.vol_pr_pct:g} % volume, confirmed", "CBORV", literal),
         ("ORR-VOLUME-RECIST", f"{r.vol_pr_pct_recist:g} % volume, confirmed", "CBORV2", as_recist),

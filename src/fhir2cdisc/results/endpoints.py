@@ -120,8 +120,8 @@ def _rate(analysis: Analysis, rate: Rate, flag: str, note: str = "") -> Endpoint
     where = {"PARAMCD": rate.paramcd}
     found = analysis.records("ADRS", flag, **where)
     subjects = found["USUBJID"] if rate.group and found is not None else None
-    if found is not None and found.empty and len(analysis.subjects(flag)):
-        found = None  # the parameter was not derived: not a rate of 0 %
+    if found is not None and len(analysis.subjects(flag)) and _is_of_nobody(analysis, found):
+        found = None  # not derived, or nobody was ever assessed: not a rate of 0 %
     suffix = "" if flag == analysis.population else "-EVALUABLE"
     of = "; of subjects with such lesions" if rate.group else ""
     return _share(
@@ -131,6 +131,12 @@ def _rate(analysis: Analysis, rate: Rate, flag: str, note: str = "") -> Endpoint
         scope=analysis.scope("ADRS", flag, **where, AVALC=" or ".join(rate.values)),
         subjects=subjects,
     )  # fmt: skip
+
+
+def _is_of_nobody(analysis: Analysis, found: pd.DataFrame) -> bool:
+    """Whether the records say nothing of anybody: no lesion and no response was recorded."""
+    sums = analysis.adam.get("ADTR")
+    return bool(found["AVALC"].eq("MISSING").all()) and (sums is None or sums.empty)
 
 
 def _null_test(analysis: Analysis, rate: Endpoint) -> Endpoint:
