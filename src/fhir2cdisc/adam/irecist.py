@@ -246,7 +246,9 @@ def _signs(given: _Visits, row: Ints, since: Ints, change: Change, settings: Ire
     )
     not_measured = np.where(np.isnan(newl), change.new_worse, new_there & (newl == 1))
     new_worse = not_measured | (new_there & (change.new >= enough_new))
-    worse = np.where(np.isnan(ntl), change.nontarget, ntl == 1)
+    # A lesion that is there again is no growth of a progression that is no longer there.
+    grown = change.increased | (change.nontarget & nontarget)
+    worse = np.where(np.isnan(ntl), grown, ntl == 1)
     confirms = target & (~target_then | (change.target >= enough))
     confirms |= np.where(nontarget_then, worse, nontarget)
     return _Signs(

@@ -27,7 +27,8 @@ class Change:
     measured (thousandths of mm), over the lesions measured then; one that is not measured now
     counts as 0, since what it has grown is not known. `new_complete`: none of them is missing.
     `new_worse` and `nontarget`: a new lesion that is not measured, or a non-target lesion, has
-    grown. `further`: a new lesion is there that was not.
+    grown; `increased`: the state of a non-target lesion says so of itself. `further`: a new lesion
+    is there that was not.
     """
 
     target: Floats
@@ -36,6 +37,7 @@ class Change:
     new_worse: Bools
     further: Bools
     nontarget: Bools
+    increased: Bools
 
     def of(self, subjects: Ints) -> Change:
         """The same of some subjects, in their order."""
@@ -95,6 +97,7 @@ class Course:
             new_worse=anyone(grown & was_there & ~compared),
             further=anyone(self.there[now] & ~was_there),
             nontarget=anyone(grown & nontarget),
+            increased=anyone(known & nontarget & self.increased[now]),
         )
 
 
