@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 import pandas as pd
@@ -152,22 +152,11 @@ def counted(
     role: Role = "main",
 ) -> Endpoint:
     """A count of something, out of how many; it has no limits."""
-    return Endpoint(
-        id=id_,
-        endpoint=endpoint,
-        analysis_set=scope.analysis_set,
-        numerator=counts[0],
-        denominator=counts[1],
-        statistic=statistic,
-        estimate=float(counts[0]),
-        lower=None,
-        upper=None,
-        unit=unit,
-        method=method,
-        dataset=scope.dataset,
-        where=scope.where,
-        role=role,
-    )
+    result = plain(
+        id_, endpoint, scope, counts,
+        statistic=statistic, value=float(counts[0]), method=method, unit=unit,
+    )  # fmt: skip
+    return replace(result, role=role)
 
 
 def _column(values: Sequence[Value | int]) -> pd.Series:
