@@ -21,16 +21,7 @@ from fhir2cdisc.converters.sdtm_to_adam import derive_datasets
 from fhir2cdisc.core.dataset import Dataset
 from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.study import Study
-
-
-class NoTerms:
-    """ADaM asks nothing of terminology."""
-
-    def recode(self, codelist: str, concept: str) -> str | None:
-        raise AssertionError
-
-    def convert(self, number: str, unit: str, to: str) -> str | None:
-        raise AssertionError
+from lesion_data import NoTerms
 
 
 def table(text: str) -> pd.DataFrame:

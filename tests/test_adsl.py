@@ -15,18 +15,9 @@ from fhir2cdisc.adam.imputation import add_months, impute_death, impute_end, imp
 from fhir2cdisc.converters.sdtm_to_adam import derive_datasets
 from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.study import Study
+from lesion_data import NoTerms
 
 NUMBERS = ("SEQ", "NUM", "DOSE", "STRESN", "AGE", "VISITNUM")
-
-
-class NoTerms:
-    """ADaM asks nothing of terminology."""
-
-    def recode(self, codelist: str, concept: str) -> str | None:
-        raise AssertionError
-
-    def convert(self, number: str, unit: str, to: str) -> str | None:
-        raise AssertionError
 
 
 def table(text: str) -> pd.DataFrame:

@@ -21,18 +21,9 @@ from fhir2cdisc.core.issue import Issues
 from fhir2cdisc.results.endpoint_table import EndpointTable
 from fhir2cdisc.results.endpoints import compute_endpoints
 from fhir2cdisc.study import Study
+from lesion_data import NoTerms
 
 ROOT = Path(__file__).parents[1]
-
-
-class NoTerms:
-    """ADaM asks nothing of terminology."""
-
-    def recode(self, codelist: str, concept: str) -> str | None:
-        raise AssertionError
-
-    def convert(self, number: str, unit: str, to: str) -> str | None:
-        raise AssertionError
 
 
 def table(text: str) -> pd.DataFrame:
